@@ -1,0 +1,141 @@
+"""The recorded table: every equation of the unrolled step, from running its parts on symbols."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from unrolled.equations.step import Step
+from unrolled.equations.symbols import EquationError, Symbol
+from unrolled.notation import Shape, parse_shape, shape_text
+from unrolled.parts import Function, Part, call
+
+
+@dataclass(frozen=True)
+class Equation:
+    """`name` = `expression`, of shape `shape`.
+
+    `direction` is "forward" or "backward" (once a step), "link" (between steps) or "total"
+    (formed over all steps); `part` and `line` say where the equation stands in the code.
+    """
+
+    name: str
+    expression: Symbol
+    direction: str
+    part: str
+    line: int = 0
+
+    @property
+    def shape(self) -> Shape:
+        return self.expression.shape
+
+
+@dataclass(frozen=True)
+class Table:
+    """The equations in the order of computation, and the shape of every quantity of a step."""
+
+    step: Step
+    equations: tuple[Equation, ...]
+    shapes: dict[str, Shape]
+
+    def of(self, direction: str) -> tuple[Equation, ...]:
+        """Return the equations of one direction."""
+        return tuple(e for e in self.equations if e.direction == direction)
+
+    @cached_property
+    def per_step(self) -> frozenset[str]:
+        """The quantities that have a value of their own at each step: all but the parameters."""
+        return frozenset(self.shapes) - frozenset(self.step.parameters)
+
+
+def record(step: Step) -> Table:
+    """Run the step's parts on symbols and return the table of their equations.
+
+    Raises EquationError where a part says what it may not say or where shapes do not fit.
+    """
+    recorder = _Recorder(step)
+    recorder.forward()
+    recorder.backward()
+    return Table(step, (*recorder.equations, *_links(step, recorder.shapes)), recorder.shapes)
+
+
+class _Recorder:
+    def __init__(self, step: Step):
+        self.step = step
+        self.equations: list[Equation] = []
+        self.shapes: dict[str, Shape] = dict(step.parameters)
+        given = {"x": step.cell.shapes["x"], "y": "n_y m", "omega": "1 m"}
+        given |= {f"{state}_prev": step.cell.shapes[state] for state in step.states}
+        self.shapes |= {name: parse_shape(shape) for name, shape in given.items()}
+
+    def forward(self) -> None:
+        for part in self.step.forward_parts(targets=True):
+            self._run(part, part.forward, "forward")
+        for state in self.step.states:
+            self._expect(self.step.cell, state, state)
+
+    def backward(self) -> None:
+        for state in self.step.states:
+            self.shapes[f"d{state}_next"] = self.shapes[state]
+        for part in self.step.backward_parts(targets=True):
+            self._run(part, part.backward, "backward")
+        for part in (self.step.cell, self.step.layer):
+            for name in part.parameters:
+                self._expect(part, f"d{name}", name)
+        for state in self.step.states:
+            self._expect(self.step.cell, f"d{state}_prev", state)
+        self._expect(self.step.cell, "dx", "x")
+
+    def _run(self, part: Part, function: Function, direction: str) -> None:
+        known: dict[str, Any] = dict(self.step.constants)
+        known |= {name: Symbol.quantity(name, shape) for name, shape in self.shapes.items()}
+        try:
+            results = call(function, known)
+        except KeyError as error:
+            raise EquationError(
+                f"{part.name}: {direction} asks for {error.args[0]!r}, which nothing before computes"
+            ) from None
+        except EquationError as error:
+            raise EquationError(f"{part.name}, {direction}: {error}") from None
+        for name, result in results.items():
+            if not isinstance(result, Symbol):
+                raise EquationError(f"{part.name}: {name} is {result!r}, expected an equation")
+        self._write(part, results, direction)
+
+    def _write(self, part: Part, results: dict[str, Symbol], direction: str) -> None:
+        """Split the part's expressions at every name it returned, in the order they were computed."""
+        names = {id(symbol): name for name, symbol in results.items()}
+        for name, symbol in sorted(results.items(), key=lambda item: item[1].serial):
+            self.shapes[name] = symbol.shape
+            expression = symbol.with_names(names)
+            self.equations.append(Equation(name, expression, direction, part.name, symbol.line))
+
+    def _expect(self, part: Part, name: str, of: str) -> None:
+        """A state, and the gradient of anything, has to be there and has to have its shape."""
+        if name not in self.shapes:
+            raise EquationError(f"{part.name}: {name} is not computed")
+        expected = self.shapes.get(of) if of != name else parse_shape(part.shapes[of])
+        if self.shapes[name] != expected:
+            raise EquationError(
+                f"{part.name}: {name} has shape {shape_text(self.shapes[name])}, "
+                f"expected {shape_text(expected or ())}, that of {of}"
+            )
+
+
+def _links(step: Step, shapes: dict[str, Shape]) -> Iterator[Equation]:
+    """What ties steps together, for any cell: the previous state, the next step, sums over time."""
+
+    def link(name: str, operation: str, *operands: str, direction: str = "link") -> Equation:
+        symbols = tuple(Symbol.quantity(n, shapes[operands[0]]) for n in operands)
+        expression = Symbol(operation, symbols, shapes[operands[0]])
+        return Equation(name, expression, direction, "unrolling")
+
+    for state in step.states:
+        yield link(f"{state}_prev", "previous", state, f"{state}0")
+    for state in reversed(step.states):
+        yield link(f"d{state}_next", "next", f"d{state}_prev")
+    yield link("loss", "over_time", "loss", direction="total")
+    for name in step.parameters:
+        yield link(f"d{name}", "over_time", f"d{name}", direction="total")
+    for state in step.states:
+        yield link(f"d{state}0", "first", f"d{state}_prev", direction="total")

@@ -1,0 +1,179 @@
+"""The legend: for every quantity its code name, its symbol, its shape and its meaning.
+
+Code, errors, equations and documentation all print from here. Names that follow the notation's
+rules (`d` + name, `name_prev`, `W_..`, `b_.`, `z_.`) need no entry of their own, so the quantities
+of a cell that was added today are printed as well as those of the oldest one.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+
+Shape = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the legend. `shape` is empty where it depends on the cell."""
+
+    name: str
+    text: str
+    latex: str
+    shape: str
+    meaning: str
+
+
+DIMENSIONS = {
+    "n_x": "features in",
+    "n_a": "hidden units",
+    "n_y": "features out",
+    "m": "sequences in the batch",
+    "T": "time steps",
+}
+
+_GATES = {
+    "f": ("Γ_f", r"\Gamma_f", "forget gate: how much of the cell state is kept"),
+    "i": ("Γ_i", r"\Gamma_i", "input gate: how much of the candidate is let in"),
+    "o": ("Γ_o", r"\Gamma_o", "output gate: how much of the cell state is shown"),
+    "u": ("Γ_u", r"\Gamma_u", "update gate: how much of the candidate replaces the state"),
+    "r": ("Γ_r", r"\Gamma_r", "reset gate: how much of the state the candidate sees"),
+    "c_tilde": ("c̃", r"\tilde c", "candidate for the new state"),
+}
+
+_PLAIN = [
+    Entry("x", "x", "x", "n_x m", "input"),
+    Entry("y", "y", "y", "n_y m", "target: a one-hot column, or values"),
+    Entry("a", "a", "a", "n_a m", "hidden state"),
+    Entry("c", "c", "c", "n_a m", "cell state"),
+    Entry("a0", "a0", "a_0", "n_a m", "hidden state before the first step"),
+    Entry("c0", "c0", "c_0", "n_a m", "cell state before the first step"),
+    Entry("y_hat", "ŷ", r"\hat y", "n_y m", "prediction"),
+    Entry("loss", "loss", r"\mathcal{L}", "1 1", "what is minimised"),
+    Entry("losses", "losses", r"\ell", "1 m", "loss of each target"),
+    Entry("omega", "ω", r"\omega", "1 m",
+          "share of a target in the loss: 1 / number of targets (mean), 1 / m (batch) or 1 (sum); "
+          "0 where there is no target"),
+    Entry("log_y_hat", "log ŷ", r"\log\hat y", "n_y m", "logarithm of the prediction, from the logits"),
+    Entry("tanh_c", "tanh_c", r"\tanh_c", "n_a m", "tanh of the cell state"),
+    Entry("a_reset", "a_reset", r"a_{\mathrm{reset}}", "n_a m", "previous state after the reset gate"),
+]  # fmt: skip
+
+LEGEND: dict[str, Entry] = {entry.name: entry for entry in _PLAIN} | {
+    gate: Entry(gate, text, latex, "n_a m", meaning)
+    for gate, (text, latex, meaning) in _GATES.items()
+}
+
+_STATES = {"a": "hidden state", "x": "input", "y": "output", "c": "candidate"}
+_LETTER = {"a": "n_a", "x": "n_x", "y": "n_y"}
+
+
+def entry(name: str) -> Entry:
+    """Return the legend's line for code name `name`, derived by the notation's rules if need be."""
+    if name in LEGEND:
+        return LEGEND[name]
+    for rule in (_neighbour, _gradient, _weights, _bias, _pre_activation):
+        if (derived := rule(name)) is not None:
+            return derived
+    return Entry(name, name, _plain_latex(name), "", "")
+
+
+def _neighbour(name: str) -> Entry | None:
+    """`a_prev`: the same quantity one step earlier. `da_prev`, `da_next`, `da_y`: contributions."""
+    base, _, suffix = name.rpartition("_")
+    if suffix == "prev" and base in LEGEND:
+        of = LEGEND[base]
+        meaning = f"{of.meaning} of the previous step"
+        return Entry(name, of.text, of.latex, of.shape, meaning)
+    if base[:1] == "d" and base[1:] in LEGEND and suffix in ("prev", "next", "y"):
+        of = entry(base)
+        where = {
+            "prev": "what this step hands back to the previous one",
+            "next": "what comes back from the next step",
+            "y": "what comes from this step's own output",
+        }[suffix]
+        latex = f"{of.latex}_{{\\mathrm{{{suffix}}}}}"
+        return Entry(name, f"{of.text}_{suffix}", latex, of.shape, f"{of.meaning}: {where}")
+    return None
+
+
+def _gradient(name: str) -> Entry | None:
+    if name[:1] != "d" or len(name) == 1 or name[1:].endswith(("_prev", "_next")):
+        return None
+    of = entry(name[1:])
+    if not of.meaning:
+        return None
+    return Entry(name, f"d{of.text}", f"d{of.latex}", of.shape, f"∂loss/∂{of.text}")
+
+
+def _weights(name: str) -> Entry | None:
+    if len(name) != 4 or not name.startswith("W_"):
+        return None
+    to, source = name[2], name[3]
+    meaning = f"weights from the {_STATES.get(source, source)} to the {_target_of(to)}"
+    shape = f"{_LETTER.get(to, 'n_a')} {_LETTER.get(source, 'n_a')}"
+    return Entry(name, name, f"W_{{{to}{source}}}", shape, meaning)
+
+
+def _bias(name: str) -> Entry | None:
+    if name == "b_ca":
+        meaning = "bias of the recurrent part of the candidate, inside the reset"
+        return Entry(name, name, "b_{ca}", "n_a 1", meaning)
+    if len(name) != 3 or not name.startswith("b_"):
+        return None
+    shape = f"{_LETTER.get(name[2], 'n_a')} 1"
+    return Entry(name, name, f"b_{name[2]}", shape, f"bias of the {_target_of(name[2])}")
+
+
+def _pre_activation(name: str) -> Entry | None:
+    if name == "z_ca":
+        meaning = "recurrent part of the candidate's pre-activation, before the reset"
+        return Entry(name, name, "z_{ca}", "n_a m", meaning)
+    if len(name) != 3 or not name.startswith("z_"):
+        return None
+    shape = f"{_LETTER.get(name[2], 'n_a')} m"
+    meaning = "logits" if name == "z_y" else f"pre-activation of the {_target_of(name[2])}"
+    return Entry(name, name, f"z_{name[2]}", shape, meaning)
+
+
+def _target_of(letter: str) -> str:
+    if letter in _GATES:
+        return _GATES[letter][2].partition(":")[0]
+    return _STATES.get(letter, letter)
+
+
+def _plain_latex(name: str) -> str:
+    head, _, tail = name.partition("_")
+    return f"{head}_{{\\mathrm{{{tail}}}}}".replace("_}", "}") if tail else name
+
+
+_ASCII = str.maketrans(
+    {"⟨": "<", "⟩": ">", "−": "-", "ŷ": "y_hat", "Γ": "", "∘": "*", "∂": "d", "Σ": "sum", "ω": "omega",
+     "²": "^2", "½": "1/2", "ᵀ": ".T", "…": "...", "·": ".", "×": "x", "≤": "<=", "—": "-", "→": "->",
+     "σ": "sigmoid", "✓": "ok", "é": "e", "ü": "u", "└": "`", "─": "-", "█": "#", "░": "."}
+)  # fmt: skip
+
+
+def ascii_text(text: str) -> str:
+    """Return `text` in ASCII, for terminals that cannot print ⟨t⟩, ŷ or Γ."""
+    text = text.replace("c̃", "c_tilde").replace("Γ_", "")
+    return text.translate(_ASCII).encode("ascii", "replace").decode()
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal `text` takes: combining marks (c̃) take none."""
+    return sum(not unicodedata.combining(character) for character in text)
+
+
+def pad(text: str, columns: int) -> str:
+    """Return `text` filled up with spaces to `columns` columns of a terminal."""
+    return text + " " * (columns - width(text))
+
+
+def shape_text(shape: Shape, sizes: dict[str, int] | None = None) -> str:
+    """Return `(n_a, m)`, or `(5, 7)` where `sizes` says how large each dimension is."""
+    names = [str((sizes or {}).get(str(axis), axis)) for axis in shape]
+    return f"({', '.join(names)})"
+
+
+def parse_shape(text: str) -> Shape:
+    """Return `("n_a", 1)` for `"n_a 1"`, as cells write it."""
+    return tuple(int(axis) if axis.isdigit() else axis for axis in text.split())

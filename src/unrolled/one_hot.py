@@ -1,0 +1,47 @@
+"""Integer inputs: columns that are 1 at one row and 0 elsewhere, of which only that row is stored.
+
+`W @ x` picks columns of W, and `dz @ x.T` adds each column of dz to the column of dW that was
+picked. A cell multiplies with it as with any array, so cell files know nothing of it.
+"""
+
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+
+class OneHot:
+    """Columns (n, m) given by `labels` (m,), integers from 0 to n − 1, as operand of a product."""
+
+    __array_ufunc__ = None  # so that `array @ one_hot` is asked of this class
+
+    def __init__(self, labels: Array, n: int):
+        self.labels = labels
+        self.shape = (n, len(labels))
+
+    @property
+    def T(self) -> "_Transposed":  # noqa: N802 - the name is that of an array's transpose
+        return _Transposed(self)
+
+    def __rmatmul__(self, W: Array) -> Array:  # noqa: N803
+        return W[:, self.labels]
+
+    def dense(self, dtype: Any) -> Array:
+        """Return the columns as an ordinary array (n, m)."""
+        return (np.arange(self.shape[0])[:, None] == self.labels).astype(dtype)
+
+
+class _Transposed:
+    """The transpose (m, n), as right operand of `dz @ x.T`."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, columns: OneHot):
+        self.columns = columns
+        self.shape = columns.shape[::-1]
+
+    def __rmatmul__(self, dz: Array) -> Array:
+        dW = np.zeros((self.shape[1], len(dz)), dtype=dz.dtype)
+        np.add.at(dW, self.columns.labels, dz.T)
+        return dW.T
