@@ -8,7 +8,10 @@ computed, differentiated and printed from one text. All arrays are columns of a 
 import functools
 import importlib
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 Array = Any
 PRIMITIVES: dict[str, Callable[..., Array]] = {}
@@ -16,18 +19,19 @@ LEAKY_SLOPE = 0.01
 
 
 @functools.cache
-def _library(kind: type) -> str:
-    name = kind.__module__.partition(".")[0]
-    return {"autograd": "autograd.numpy", "torch": "torch", "jax": "jax.numpy",
-            "jaxlib": "jax.numpy"}.get(name, "numpy")  # fmt: skip
+def _library(kind: type) -> ModuleType:
+    package = kind.__module__.partition(".")[0]
+    name = {"autograd": "autograd.numpy", "torch": "torch", "jax": "jax.numpy",
+            "jaxlib": "jax.numpy"}.get(package, "numpy")  # fmt: skip
+    return importlib.import_module(name)
 
 
 def namespace(*operands: Array) -> Any:
     """Return the module whose functions take these operands: NumPy unless one is of another library."""
     for operand in operands:
-        if (library := _library(type(operand))) != "numpy":
-            return importlib.import_module(library)
-    return importlib.import_module("numpy")
+        if (library := _library(type(operand))) is not np:
+            return library
+    return np
 
 
 def primitive(shape: str) -> Callable[[Callable[..., Array]], Callable[..., Array]]:

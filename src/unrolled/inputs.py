@@ -86,7 +86,7 @@ def make_upstream(step: Step, sizes: Sizes, dtype: Any, upstream: Any) -> dict[s
 
 
 def _inputs(X: Array, sizes: Sizes, dtype: Any) -> Array:
-    X = np.asarray(X)
+    X = _array("X", X)
     if X.dtype.kind in "iu":
         return _labels("X", X, sizes, "n_x", lowest=0)
     if X.ndim == 2 and X.dtype.kind == "f":
@@ -120,12 +120,12 @@ def _states(step: Step, state: Any, sizes: Sizes, dtype: Any, what: str) -> dict
 
 def _targets(step: Step, Y: Array, sizes: Sizes, dtype: Any) -> tuple[Array, Array]:
     """Return Y with its time axis, and where there is a target at all, (m, T)."""
-    Y = np.asarray(Y)
+    Y = _array("Y", Y)
     last_only = Y.ndim == (1 if Y.dtype.kind in "iu" else 2)
     softmax = step.prediction.name == "softmax"
     if Y.dtype.kind in "iu":
         return _label_targets(Y, sizes, softmax, last_only)
-    if Y.dtype.kind == "f":
+    if softmax and Y.dtype.kind == "f":
         _refuse_float_labels(Y, sizes)
     axes: Shape = ("n_y", "m") if last_only else ("n_y", "m", "T")
     Y = _real("Y", Y, axes, sizes, dtype)
@@ -236,7 +236,7 @@ def _check_labels(name: str, value: Array, n: int, lowest: int, axes: Shape) -> 
 
 def _real(name: str, value: Any, axes: Shape, sizes: Sizes, dtype: Any) -> Array:
     """Return finite real numbers of the expected shape, in the network's dtype and Fortran order."""
-    value = np.asarray(value)
+    value = _array(name, value)
     if value.dtype.kind not in "fiu":
         raise UnrolledError(f"{name} is {value.dtype}: expected real numbers")
     _check_shape(name, value, axes, sizes)
@@ -244,6 +244,13 @@ def _real(name: str, value: Any, axes: Shape, sizes: Sizes, dtype: Any) -> Array
         value = np.asfortranarray(value, dtype=dtype)
     _check_finite(name, value, axes)
     return value
+
+
+def _array(name: str, value: Any) -> Array:
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise UnrolledError(f"{name} cannot be read as an array: {error}") from None
 
 
 def _check_shape(name: str, value: Array, axes: Shape, sizes: Sizes) -> None:

@@ -6,6 +6,7 @@ of a cell that was added today are printed as well as those of the oldest one.
 """
 
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Shape = tuple[str | int, ...]
@@ -168,7 +169,13 @@ def pad(text: str, columns: int) -> str:
     return text + " " * (columns - width(text))
 
 
-def shape_text(shape: Shape, sizes: dict[str, int] | None = None) -> str:
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the rows as lines of aligned columns, two spaces apart."""
+    wide = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(pad, row, wide)).rstrip() for row in rows]
+
+
+def shape_text(shape: Shape, sizes: Mapping[str, int] | None = None) -> str:
     """Return `(n_a, m)`, or `(5, 7)` where `sizes` says how large each dimension is."""
     names = [str((sizes or {}).get(str(axis), axis)) for axis in shape]
     return f"({', '.join(names)})"

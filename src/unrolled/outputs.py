@@ -84,14 +84,14 @@ class Loss:
 LOSSES = {
     ("softmax", "cross_entropy"): Loss(
         Part(
-            "cross-entropy", "loss = −Σ y log ŷ, from the logits of a softmax",
+            "cross_entropy", "loss = −Σ y log ŷ, from the logits of a softmax",
             "∂loss/∂z_y = ŷ − y: Bishop 1995, Neural Networks for Pattern Recognition, 6.9",
             {}, _softmax_cross_entropy, _softmax_cross_entropy_backward,
         ), from_logits=True,
     ),
     ("sigmoid", "cross_entropy"): Loss(
         Part(
-            "cross-entropy", "loss = −Σ (y log ŷ + (1 − y) log(1 − ŷ)), from the logits",
+            "cross_entropy", "loss = −Σ (y log ŷ + (1 − y) log(1 − ŷ)), from the logits",
             "negative log-likelihood of independent outputs: Bishop 1995, 6.8",
             {}, _sigmoid_cross_entropy, _sigmoid_cross_entropy_backward,
         ), from_logits=True,
@@ -100,7 +100,7 @@ LOSSES = {
 
 SQUARED_ERROR = Loss(
     Part(
-        "squared error", "loss = ½ Σ (ŷ − y)²", "least squares",
+        "squared_error", "loss = ½ Σ (ŷ − y)²", "least squares",
         {}, _squared_error, _squared_error_backward,
     ), from_logits=False,
 )  # fmt: skip

@@ -1,12 +1,12 @@
 """Equations as text, as LaTeX and as shapes. The printers know operations, and nothing of any cell."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from unrolled import notation
 from unrolled.equations.symbols import Symbol
 from unrolled.equations.table import Equation, Table
-from unrolled.notation import Shape, pad, shape_text, width
+from unrolled.notation import Shape, columns, pad, shape_text, width
 
 _SUM, _TIMES, _PRODUCT, _ATOM = range(4)  # what binds tighter has the higher number
 _INFIX = {"add": (" + ", _SUM), "subtract": (" − ", _SUM)}
@@ -135,7 +135,7 @@ class ShapePrinter(TextPrinter):
 
     def __init__(self, table: Table, sizes: Mapping[str, int] | None = None):
         super().__init__(table)
-        self.sizes = dict(sizes or {})
+        self.sizes = sizes
 
     def _parts(self, symbol: Symbol) -> tuple[str, int]:
         if symbol.operation == "quantity":
@@ -219,16 +219,10 @@ def to_text(table: Table, sizes: Mapping[str, int] | None = None, links: bool = 
 def _shape_column(equation: Equation, shapes: ShapePrinter, sizes: Any) -> str:
     """The shape; where matrices are multiplied, also how it comes about."""
     text = shape_text(equation.shape, sizes)
-    operations = set(_operations(equation.expression))
+    operations = set(equation.expression.operations())
     if "product" in operations and operations <= {"product", "add", "transpose", "quantity"}:
         return f"{text} = {shapes.print(equation.expression)}"
     return text
-
-
-def _operations(symbol: Symbol) -> Iterator[str]:
-    yield symbol.operation
-    for operand in symbol.operands:
-        yield from _operations(operand)
 
 
 def _title(table: Table) -> list[str]:
@@ -245,15 +239,9 @@ def _title(table: Table) -> list[str]:
 
 
 def _legend(table: Table, sizes: Mapping[str, int] | None) -> list[str]:
-    rows = []
-    for name, shape in table.shapes.items():
-        entry = notation.entry(name)
-        rows.append((entry.text, name, shape_text(shape, dict(sizes or {})), entry.meaning))
-    wide = [max(width(row[k]) for row in rows) for k in range(3)]
-    body = [
-        "  " + "  ".join([*(pad(row[k], wide[k]) for k in range(3)), row[3]]).rstrip()
-        for row in rows
-    ]
+    entries = [(notation.entry(name), shape) for name, shape in table.shapes.items()]
+    rows = [(e.text, e.name, shape_text(shape, sizes), e.meaning) for e, shape in entries]
+    body = [f"  {line}" for line in columns(rows)]
     axes = ", ".join(
         f"{name} {meaning}" if not sizes else f"{name} = {sizes[name]} {meaning}"
         for name, meaning in notation.DIMENSIONS.items()

@@ -109,6 +109,12 @@ class Symbol:
         for operand in self.operands:
             yield from operand.leaves()
 
+    def operations(self) -> Iterator[str]:
+        """Yield the operation of every node."""
+        yield self.operation
+        for operand in self.operands:
+            yield from operand.operations()
+
     def with_names(self, names: dict[int, str]) -> "Symbol":
         """Return the expression with every node whose id is in `names` replaced by that quantity."""
         operands = tuple(

@@ -1,0 +1,209 @@
+"""A recurrent network: a cell and an output layer, unrolled over time."""
+
+from collections.abc import Mapping
+from copy import copy, deepcopy
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from unrolled.engines import load_engine
+from unrolled.equations.step import build_step
+from unrolled.errors import UnrolledError
+from unrolled.initialisation import initial_parameters
+from unrolled.inputs import check_parameters, check_size, make_batch, make_upstream
+from unrolled.tape import Tape
+
+Array = Any
+
+
+class Network:
+    """A recurrent network of one layer in one direction.
+
+    Args:
+        cell: "rnn", "lstm", "gru", "gru_reset_after", or the path of a cell file.
+        n_x, n_a, n_y: features in, hidden units, features out.
+        activation: of the plain cell: "tanh" (if None), "relu", "leaky_relu" or "sigmoid".
+        output: "softmax", "sigmoid" or "linear".
+        loss: "cross_entropy" or "squared_error"; None is the output's own.
+        dtype: "float64" or "float32".
+        seed: of the initial parameters; the same seed gives the same bytes.
+        engine: "auto", or the name of an engine.
+
+    Attributes:
+        parameters: dictionary of name -> array, changeable in place: "W_aa" (n_a, n_a), …
+
+    Raises UnrolledError where a size, a name or a dtype cannot be used.
+    """
+
+    def __init__(
+        self, cell: Any = "rnn", *, n_x: int, n_a: int, n_y: int, activation: str | None = None,
+        output: str = "softmax", loss: str | None = None, layers: int = 1,
+        bidirectional: bool = False, dtype: Any = "float64", seed: int = 0, engine: str = "auto",
+    ):  # fmt: skip
+        if layers != 1 or bidirectional:
+            raise UnrolledError(
+                f"layers = {layers!r}, bidirectional = {bidirectional!r}: "
+                "this version has one layer in one direction"
+            )
+        self.cell = cell
+        self.step = build_step(cell, activation, output, loss)
+        sizes = {"n_x": n_x, "n_a": n_a, "n_y": n_y}
+        self.sizes = {name: check_size(name, size) for name, size in sizes.items()}
+        self.dtype = _real_dtype(dtype)
+        self.seed = _seed(seed)
+        self.engine = load_engine(engine)
+        self.parameters = initial_parameters(self.step, self.sizes, self.seed, self.dtype)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What makes this network again, parameters aside: the arguments of the constructor."""
+        step = self.step
+        cell = self.cell.__file__ if isinstance(self.cell, ModuleType) else str(self.cell)
+        return {
+            "cell": cell, **self.sizes,
+            "activation": step.activation.name if step.activation else None,
+            "output": step.prediction.name, "loss": step.loss.part.name,
+            "dtype": self.dtype.name, "seed": self.seed,
+        }  # fmt: skip
+
+    def astype(self, dtype: Any) -> "Network":
+        """Return a copy with its parameters in another dtype."""
+        other = copy(self)
+        other.dtype = _real_dtype(dtype)
+        other.parameters = {
+            name: np.array(value, dtype=other.dtype, order="F")
+            for name, value in self.parameters.items()
+        }
+        return other
+
+    def forward(self, X: Array, state: Any = None, lengths: Any = None) -> Tape:
+        """Run the network over X and return every named quantity of the way.
+
+        Args:
+            X: floating (n_x, m, T), or integers (m, T) from 0 to n_x − 1 for one-hot columns.
+            state: where it starts: None (zeros), a0 (n_a, m), or {"a": …, "c": …}.
+            lengths: not in this version.
+
+        Returns a Tape: run["z_a"] (n_a, m, T), run["a"], run["y_hat"] (n_y, m, T), …; run.state is
+        the final state, {"a": (n_a, m), "c": …}. Raises UnrolledError for bad input.
+        """
+        self._check(lengths)
+        batch = deepcopy(make_batch(self.step, self.sizes, self.dtype, X, state))
+        parameters = deepcopy(self.parameters)
+        kept, final, _ = self.engine.forward(self.step, parameters, batch, keep=None)
+        return Tape(self.step, parameters, batch, kept, final)
+
+    def loss(
+        self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean"
+    ) -> float:
+        """Return the loss alone; the arguments are those of `loss_and_gradients`."""
+        self._check(lengths)
+        batch = make_batch(self.step, self.sizes, self.dtype, X, state, Y, reduction)
+        return float(self.engine.forward(self.step, self.parameters, batch, frozenset())[2])
+
+    def loss_and_gradients(
+        self, X: Array, Y: Array, state: Any = None, lengths: Any = None,
+        reduction: str = "mean", inputs: bool = False,
+    ) -> tuple[float, dict[str, Array]]:  # fmt: skip
+        """Return the loss, and ∂loss/∂ of every parameter by full backpropagation through time.
+
+        Args:
+            X, state, lengths: as in `forward`.
+            Y: integers (m, T), labels with −1 for "no target here", or (m,) for the last step
+                only; floating (n_y, m, T) or (n_y, m), one-hot columns or values.
+            reduction: "mean" over all targets, "batch" (sum over time, mean over batch), "sum".
+            inputs: whether to return the gradients of "x" (n_x, m, T), "a0" (and "c0") too;
+                for integers X, "x" is that of the one-hot columns.
+
+        Returns the loss and a dictionary of name -> gradient in the parameter's shape.
+        Raises UnrolledError for bad input. Backpropagation through time: Werbos 1990.
+        """
+        loss, _, gradients = self.loss_state_and_gradients(X, Y, state, lengths, reduction, inputs)
+        return loss, gradients
+
+    def loss_state_and_gradients(
+        self, X: Array, Y: Array, state: Any = None, lengths: Any = None,
+        reduction: str = "mean", inputs: bool = False,
+    ) -> tuple[float, dict[str, Array], dict[str, Array]]:  # fmt: skip
+        """As `loss_and_gradients`, with the final state between them: what training carries on."""
+        self._check(lengths)
+        batch = make_batch(self.step, self.sizes, self.dtype, X, state, Y, reduction)
+        keep = self.step.needed(targets=True) | frozenset(self.step.states)
+        kept, final, loss = self.engine.forward(self.step, self.parameters, batch, keep)
+        wanted = frozenset({"dx"}) if inputs else frozenset()
+        found, totals = self.engine.backward(self.step, self.parameters, batch, kept, {}, wanted)
+        return float(loss), final, self._chosen(totals, found.arrays, inputs)
+
+    def backward(
+        self, run: Tape, upstream: Mapping[str, Any], inputs: bool = False
+    ) -> dict[str, Array]:
+        """Return ∂loss/∂ of every parameter for any loss, from its gradients at what a run gave.
+
+        Args:
+            run: what `forward` returned; its own parameters and inputs are used, even if the
+                network's have changed since.
+            upstream: any of "y_hat", "z_y" (n_y, m, T), "a", "c" (n_a, m, T), and "state":
+                {"a": da_T (n_a, m), "c": …} of the final state. What is missing is zero.
+            inputs: as in `loss_and_gradients`.
+
+        Raises UnrolledError for bad input.
+        """
+        sizes = {**self.sizes, "m": run.batch.m, "T": run.batch.T}
+        outside = make_upstream(run.step, sizes, self.dtype, upstream)
+        wanted = frozenset({"dx"}) if inputs else frozenset()
+        found, totals = self.engine.backward(
+            run.step, run.parameters, run.batch, run.kept, outside, wanted
+        )
+        return self._chosen(totals, found.arrays, inputs)
+
+    def tape(
+        self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean"
+    ) -> Tape:
+        """Return every named quantity of forward and backward at every step.
+
+        The arguments are those of `loss_and_gradients`; `tape.loss` and `tape.gradients` are what
+        it returns.
+        """
+        self._check(lengths)
+        batch = deepcopy(make_batch(self.step, self.sizes, self.dtype, X, state, Y, reduction))
+        parameters = deepcopy(self.parameters)
+        kept, final, loss = self.engine.forward(self.step, parameters, batch, keep=None)
+        found, totals = self.engine.backward(self.step, parameters, batch, kept, {}, keep=None)
+        gradients = self._chosen(totals, found.arrays, inputs=True)
+        return Tape(self.step, parameters, batch, kept, final, float(loss), found, gradients)
+
+    def __repr__(self) -> str:
+        count = sum(value.size for value in self.parameters.values())
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+        return f"Network({settings})  # {count:,} parameters"
+
+    def _check(self, lengths: Any) -> None:
+        if lengths is not None:
+            raise UnrolledError("lengths came, but in this version all sequences have T steps")
+        check_parameters(self.parameters, self.step, self.sizes, self.dtype)
+
+    def _chosen(
+        self, totals: dict[str, Array], found: Mapping[str, Array], inputs: bool
+    ) -> dict[str, Array]:
+        """The gradients a caller asked for: parameters, and inputs and initial states if wanted."""
+        chosen = {name: totals[name] for name in self.step.parameters}
+        if inputs:
+            chosen |= {"x": found["dx"]} | {f"{s}0": totals[f"{s}0"] for s in self.step.states}
+        return chosen
+
+
+def _real_dtype(dtype: Any) -> Any:
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in (np.dtype("float64"), np.dtype("float32")):
+        raise UnrolledError(f"dtype is {dtype!r}: expected 'float64' or 'float32'")
+    return found
+
+
+def _seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise UnrolledError(f"seed is {seed!r}: expected a whole number from 0")
+    return int(seed)

@@ -1,0 +1,51 @@
+"""Writing text with a trained network, one character after the other."""
+
+from typing import Any
+
+import numpy as np
+
+from unrolled.data.text import Vocabulary
+from unrolled.errors import UnrolledError
+from unrolled.functions import softmax
+from unrolled.network import Network
+
+Array = Any
+
+
+def sample(
+    net: Network, vocabulary: Vocabulary, count: int = 10, prefix: str = "\n",
+    stop: str = "\n", longest: int = 40, temperature: float = 1.0, seed: int = 0,
+) -> list[str]:  # fmt: skip
+    """Return `count` texts that the network writes after `prefix`, each up to `stop`.
+
+    Args:
+        longest: the most characters of each.
+        temperature: above 0; below 1 likely characters become likelier, above 1 less so.
+        seed: of the choices; the same seed gives the same texts.
+
+    Raises UnrolledError for a temperature of 0 or less, and for characters it does not know.
+    """
+    if not temperature > 0:
+        raise UnrolledError(f"temperature is {temperature!r}: expected a number above 0")
+    random = np.random.default_rng(seed)
+    X = np.repeat(vocabulary.encode(prefix)[None], count, axis=0)
+    texts, state = [""] * count, None
+    writing = np.ones(count, bool)
+    for _ in range(longest):
+        run = net.forward(X, state)
+        state = run.state
+        chosen = _choose(softmax(run["z_y"][:, :, -1] / temperature), random)
+        for k in np.flatnonzero(writing):
+            character = vocabulary.characters[chosen[k]]
+            writing[k] = character != stop
+            texts[k] += character if writing[k] else ""
+        if not writing.any():
+            break
+        X = chosen[:, None]
+    return texts
+
+
+def _choose(y_hat: Array, random: np.random.Generator) -> Array:
+    """Draw a label for each column of probabilities (n_y, m)."""
+    below = np.cumsum(y_hat, axis=0, dtype=np.float64)
+    return (below < below[-1] * random.random(y_hat.shape[1])).sum(axis=0)
