@@ -6,8 +6,8 @@ The public names; `unrolled.notation` has the legend they are written in.
 from unrolled import activations, functions, notation
 from unrolled.cells import cell_names
 from unrolled.errors import UnrolledError
-#from unrolled.gradients.check import gradient_check
-#from unrolled.model_file import load, save
+from unrolled.gradients.check import gradient_check
+from unrolled.model_file import load, save
 from unrolled.network import Network
 from unrolled.tape import Tape
 

@@ -19,7 +19,7 @@ LEAKY_SLOPE = 0.01
 
 
 @functools.cache
-def _library(kind: type) -> ModuleType:
+def _library(kind: Any) -> ModuleType:
     package = kind.__module__.partition(".")[0]
     name = {"autograd": "autograd.numpy", "torch": "torch", "jax": "jax.numpy",
             "jaxlib": "jax.numpy"}.get(package, "numpy")  # fmt: skip
@@ -29,7 +29,7 @@ def _library(kind: type) -> ModuleType:
 def namespace(*operands: Array) -> Any:
     """Return the module whose functions take these operands: NumPy unless one is of another library."""
     for operand in operands:
-        if (library := _library(type(operand))) is not np:
+        if (library := _library(type(operand))) is not np:  # type: ignore[arg-type]
             return library
     return np
 

@@ -26,7 +26,7 @@ def initial_parameters(
     random = np.random.default_rng(seed)
     parameters = {}
     for name, axes in step.parameters.items():
-        shape = tuple(sizes.get(str(axis), axis) for axis in axes)
+        shape = tuple(int(sizes.get(str(axis), axis)) for axis in axes)
         if name in step.cell.initial or axes[-1] == 1:
             value = np.full(shape, step.cell.initial.get(name, 0.0))
         elif axes == ("n_a", "n_a"):

@@ -13,14 +13,23 @@ from unrolled.notation import DIMENSIONS, Shape
 Array = Any
 Sizes = Mapping[str, int]
 
-_AXES = {"n_x": "feature", "n_a": "unit", "n_y": "feature", "m": "sequence", "T": "step", "1": "row"}
+_AXES = {
+    "n_x": "feature",
+    "n_a": "unit",
+    "n_y": "feature",
+    "m": "sequence",
+    "T": "step",
+    "1": "row",
+}
 REDUCTIONS = ("mean", "batch", "sum")
 
 
 def check_size(name: str, value: Any) -> int:
     """Return a size that is a whole number above 0."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise UnrolledError(f"{name} ({DIMENSIONS[name]}) is {value!r}: expected a whole number above 0")
+        raise UnrolledError(
+            f"{name} ({DIMENSIONS[name]}) is {value!r}: expected a whole number above 0"
+        )
     return int(value)
 
 
@@ -50,7 +59,8 @@ def make_batch(
     sizes = {**sizes, "m": X.shape[-2], "T": X.shape[-1]}
     initial = _states(step, state, sizes, dtype, "state")
     initial = {
-        s: initial.get(s, np.zeros((sizes["n_a"], sizes["m"]), dtype, order="F")) for s in step.states
+        s: initial.get(s, np.zeros((sizes["n_a"], sizes["m"]), dtype, order="F"))
+        for s in step.states
     }
     if Y is None:
         return Batch(X, initial, sizes["n_x"], sizes["n_y"])
@@ -76,7 +86,9 @@ def make_upstream(step: Step, sizes: Sizes, dtype: Any, upstream: Any) -> dict[s
             found |= {f"d{s}_T": gradient for s, gradient in finals.items()}
             continue
         if name not in CONTRIBUTIONS and name not in step.states:
-            known = ", ".join(repr(n) for n in dict.fromkeys([*CONTRIBUTIONS, *step.states, "state"]))
+            known = ", ".join(
+                repr(n) for n in dict.fromkeys([*CONTRIBUTIONS, *step.states, "state"])
+            )
             raise UnrolledError(f"upstream gradient of {name!r}: expected one of {known}")
         axes: Shape = ("n_y" if name in ("y_hat", "z_y") else "n_a", "m", "T")
         found[CONTRIBUTIONS.get(name, f"d{name}_next")] = _real(
@@ -172,7 +184,7 @@ def _refuse_float_labels(Y: Array, sizes: Sizes) -> None:
             f"Y has shape {Y.shape}, that of labels (m, T), but dtype {Y.dtype}: "
             "labels are integers, pass Y.astype(int)"
         )
-    if Y.shape == (m, T) == (n_y, m) and whole and (Y >= -1).all() and (Y < n_y).all() and m > 1:
+    if Y.shape == (m, T) == (n_y, m) and whole and (Y >= -1).all() and (n_y > Y).all() and m > 1:
         raise UnrolledError(
             f"Y could be read both ways: floats {Y.shape} may be columns (n_y, m) of the last step, "
             "or labels (m, T); pass labels as integers, columns with their steps as (n_y, m, T)"
@@ -185,7 +197,9 @@ def _check_one_hot(Y: Array) -> None:
     if wrong.any():
         where = tuple(int(k) for k in np.argwhere(wrong)[0])
         column = np.array2string(Y[(slice(None), *where)], threshold=6, precision=4)
-        place = ", ".join(f"{axis} {k}" for axis, k in zip(("sequence", "step"), where, strict=False))
+        place = ", ".join(
+            f"{axis} {k}" for axis, k in zip(("sequence", "step"), where, strict=False)
+        )
         raise UnrolledError(
             f"Y is not one-hot at {place}: the column is {column}, expected one 1 and zeros "
             "(or only zeros: no target there)"
@@ -264,9 +278,7 @@ def _check_shape(name: str, value: Array, axes: Shape, sizes: Sizes) -> None:
         sizes_text = f"({', '.join(map(str, expected))}{',' if len(axes) == 1 else ''})"
         meaning = ", ".join(DIMENSIONS.get(str(axis), "1") for axis in axes)
         equal = "" if names == sizes_text else f" = {sizes_text}"
-        raise UnrolledError(
-            f"{name} has shape {value.shape}, expected {names}{equal}: {meaning}"
-        )
+        raise UnrolledError(f"{name} has shape {value.shape}, expected {names}{equal}: {meaning}")
     if 0 in value.shape:
         axis = str(axes[value.shape.index(0)])
         raise UnrolledError(f"{name} has shape {value.shape}: {axis} is 0, expected at least 1")
@@ -282,5 +294,6 @@ def _check_finite(name: str, value: Array, axes: Shape) -> None:
 
 def _place(where: Any, axes: Shape) -> str:
     """Return `feature 1, sequence 0, step 3`; a square weight has a unit it leads to and one it
-    comes from, so a second axis of the same name is said as its index."""
+    comes from, so a second axis of the same name is said as its index.
+    """
     return ", ".join(f"{_AXES[str(axis)]} {k}" for axis, k in zip(axes, where, strict=True))

@@ -24,7 +24,7 @@ class OneHot:
     def T(self) -> "_Transposed":  # noqa: N802 - the name is that of an array's transpose
         return _Transposed(self)
 
-    def __rmatmul__(self, W: Array) -> Array:  # noqa: N803
+    def __rmatmul__(self, W: Array) -> Array:
         return W[:, self.labels]
 
     def dense(self, dtype: Any) -> Array:

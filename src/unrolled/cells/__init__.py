@@ -4,7 +4,8 @@ A cell file has a docstring (what it is, in one line), `source`, `shapes`, `forw
 `initial` and `activations` where it needs them. docs/add-a-cell.md walks through one.
 """
 
-import importlib.util
+import importlib
+import importlib.machinery
 import inspect
 import pkgutil
 from pathlib import Path
@@ -41,11 +42,11 @@ def load_cell(cell: str | Path | ModuleType) -> Part:
 def _module_at(path: Path) -> ModuleType:
     if not path.is_file():
         raise UnrolledError(f"cell file {path} is not there")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None  # a .py file always has a loader
-    module = importlib.util.module_from_spec(spec)
+    loader = importlib.machinery.SourceFileLoader(path.stem, str(path))
+    module = ModuleType(path.stem, None)
+    module.__file__ = str(path)
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except Exception as error:
         raise UnrolledError(f"cell file {path} cannot be run: {error!r}") from error
     return module

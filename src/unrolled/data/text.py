@@ -35,7 +35,7 @@ class Vocabulary:
         return "".join(self.characters[label] for label in labels)
 
 
-def stream_windows(labels: Array, m: int, T: int) -> Iterator[tuple[Array, Array, bool]]:  # noqa: N803
+def stream_windows(labels: Array, m: int, T: int) -> Iterator[tuple[Array, Array, bool]]:
     """Yield windows (X, Y, fresh) of a long text for ever, X and Y (m, T) labels, Y one later.
 
     The text is cut into m streams that are read side by side, so that each window goes on where

@@ -73,7 +73,10 @@ def backward(
     for each parameter and, as `<state>0`, for each initial state.
     """
     given = Kept(None, batch.T, {n: u for n, u in upstream.items() if not n.endswith("_T")})
-    found, totals = Kept(keep, batch.T), {n: np.zeros(p.shape, p.dtype) for n, p in parameters.items()}
+    found, totals = (
+        Kept(keep, batch.T),
+        {n: np.zeros(p.shape, p.dtype) for n, p in parameters.items()},
+    )
     handed = {s: upstream.get(f"d{s}_T", np.zeros_like(batch.state[s])) for s in step.states}
     for t in reversed(range(batch.T)):
         outside = given.at(t)

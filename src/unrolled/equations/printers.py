@@ -1,6 +1,6 @@
 """Equations as text, as LaTeX and as shapes. The printers know operations, and nothing of any cell."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from unrolled import notation
@@ -196,24 +196,28 @@ def _sections(links: bool) -> list[str]:
     return ["forward", "backward", *(["link"] if links else []), "total"]
 
 
-def to_text(table: Table, sizes: Mapping[str, int] | None = None, links: bool = False) -> str:
+def to_text(
+    table: Table, sizes: Mapping[str, int] | None = None, links: bool = False, ascii: bool = False
+) -> str:  # fmt: skip
     """Return the table as plain text: equations, shapes, and the legend of what occurs in it.
 
     `sizes` puts numbers for n_x, n_a, n_y, m, T; `links` shows what ties the steps together.
     """
+    plain = notation.ascii_text if ascii else str
     printer, shapes = TextPrinter(table), ShapePrinter(table, sizes)
     lines = [*_title(table), ""]
     for section in _sections(links):
         equations = table.of(section)
-        rows = [printer.equation(e) for e in equations]
+        rows = [tuple(map(plain, printer.equation(e))) for e in equations]
         wide = max(width(left) for left, _ in rows)
         bodies = [f"  {pad(left, wide)} = {right}" for left, right in rows]
-        column = min(max(width(body) for body in bodies) + 3, 62)
+        column = min(max(map(width, bodies)), 60)
         lines.append(_HEADINGS[section])
         for body, equation in zip(bodies, equations, strict=True):
-            lines.append(f"{pad(body, column)}  {_shape_column(equation, shapes, sizes)}")
+            lines.append(f"{pad(body, column)}   {_shape_column(equation, shapes, sizes)}")
         lines.append("")
-    return "\n".join([*lines, *_legend(table, sizes)])
+    lines += _legend(table, sizes, plain)
+    return "\n".join(map(plain, lines))
 
 
 def _shape_column(equation: Equation, shapes: ShapePrinter, sizes: Any) -> str:
@@ -227,7 +231,9 @@ def _shape_column(equation: Equation, shapes: ShapePrinter, sizes: Any) -> str:
 
 def _title(table: Table) -> list[str]:
     step = table.step
-    cell = step.cell.name if step.activation is None else f"{step.cell.name} ({step.activation.name})"
+    cell = (
+        step.cell.name if step.activation is None else f"{step.cell.name} ({step.activation.name})"
+    )
     g = "" if step.activation is None else f", g = {step.activation.name}"
     return [
         f"{cell}, {step.prediction.title}, {step.loss.part.name}",
@@ -238,9 +244,11 @@ def _title(table: Table) -> list[str]:
     ]
 
 
-def _legend(table: Table, sizes: Mapping[str, int] | None) -> list[str]:
+def _legend(
+    table: Table, sizes: Mapping[str, int] | None, plain: Callable[[str], str]
+) -> list[str]:
     entries = [(notation.entry(name), shape) for name, shape in table.shapes.items()]
-    rows = [(e.text, e.name, shape_text(shape, sizes), e.meaning) for e, shape in entries]
+    rows = [(plain(e.text), e.name, shape_text(shape, sizes), e.meaning) for e, shape in entries]
     body = [f"  {line}" for line in columns(rows)]
     axes = ", ".join(
         f"{name} {meaning}" if not sizes else f"{name} = {sizes[name]} {meaning}"

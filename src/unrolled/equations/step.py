@@ -99,7 +99,9 @@ def build_step(
                 f"expected {_one_of(part.activations)}"
             )
     elif activation not in (None, "tanh"):
-        raise UnrolledError(f"cell {part.name} has no choice of activation, and {activation!r} came")
+        raise UnrolledError(
+            f"cell {part.name} has no choice of activation, and {activation!r} came"
+        )
     chosen = ACTIVATIONS[activation] if part.activations and activation else None
     return Step(part, PREDICTIONS[output], choose_loss(output, loss), chosen)
 

@@ -99,7 +99,9 @@ class Symbol:
 
     def __pow__(self, exponent: Any) -> "Symbol":
         if exponent != 2:
-            raise EquationError(f"{_described(self)} is raised to the power {exponent!r}: {_ALLOWED}")
+            raise EquationError(
+                f"{_described(self)} is raised to the power {exponent!r}: {_ALLOWED}"
+            )
         return self.record("square", "elementwise", (self,))
 
     def leaves(self) -> Iterator["Symbol"]:

@@ -47,7 +47,8 @@ _EPSILON = float(np.finfo(np.float64).eps)
 @dataclasses.dataclass(frozen=True)
 class Row:
     """The result for one quantity. Errors and rounding are relative to `scale`, the gradient's
-    largest entry; `central_error` is NaN where differences drown in rounding."""
+    largest entry; `central_error` is NaN where differences drown in rounding.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -69,8 +70,9 @@ class GradientReport:
 
     @property
     def verdict(self) -> str:
-        """ "wrong" if anything is; "right" if something was proved and nothing is wrong; else
-        "not testable"."""
+        """Return "wrong" if anything is; "right" if nothing is and something was proved; else
+        "not testable".
+        """
         found = {row.verdict for row in self.rows}
         return next(v for v in ("wrong", "right", "not testable") if v in found)
 
@@ -84,12 +86,23 @@ class GradientReport:
         rows = [dataclasses.asdict(row) for row in self.rows]
         for row in rows:
             row["shape"] = list(row["shape"])
-            row |= {k: str(v) for k, v in row.items() if isinstance(v, float) and not np.isfinite(v)}
+            row |= {
+                k: str(v) for k, v in row.items() if isinstance(v, float) and not np.isfinite(v)
+            }
         return {"schema": 1, "verdict": self.verdict, "passed": self.passed, "title": self.title,
                 "rows": rows}  # fmt: skip
 
     def __repr__(self) -> str:
-        heads = ("gradient", "shape", "checked", "largest", "complex step", "central", "rounding", "")
+        heads = (
+            "gradient",
+            "shape",
+            "checked",
+            "largest",
+            "complex step",
+            "central",
+            "rounding",
+            "",
+        )
         body = [
             (
                 row.name, str(row.shape) if row.shape else "", str(row.checked), f"{row.scale:.3g}",
@@ -103,7 +116,9 @@ class GradientReport:
         return "\n".join([self.title, *lines, *notes, self._summary()])
 
     def _summary(self) -> str:
-        count = {v: sum(r.verdict == v for r in self.rows) for v in ("right", "wrong", "not testable")}
+        count = {
+            v: sum(r.verdict == v for r in self.rows) for v in ("right", "wrong", "not testable")
+        }
         if count["wrong"]:
             return f"WRONG: {count['wrong']} of {len(self.rows)} gradients are wrong."
         if not count["right"]:
@@ -197,7 +212,11 @@ def _shaken(step: Step, random: np.random.Generator) -> Step:
 
     loss = dataclasses.replace(step.loss, part=part(step.loss.part))
     return dataclasses.replace(
-        step, cell=part(step.cell), layer=part(step.layer), prediction=part(step.prediction), loss=loss
+        step,
+        cell=part(step.cell),
+        layer=part(step.layer),
+        prediction=part(step.prediction),
+        loss=loss,
     )
 
 
@@ -273,7 +292,9 @@ class _Differences:
         self.on_kink = problem.kinked and near_jump > _KINK * scale + near_rounding
         straddles = problem.kinked and jump > _KINK * scale + near_rounding
         self.slope = near if straddles else slope
-        self.uncertainty = near_rounding if straddles else 20 * rounding / wide + 4 * abs(slope - near)
+        self.uncertainty = (
+            near_rounding if straddles else 20 * rounding / wide + 4 * abs(slope - near)
+        )
 
     @staticmethod
     def _slope(problem: _Problem, probe: Values, loss: float, h: float) -> tuple[float, float]:
@@ -299,7 +320,9 @@ class _Reasons:
             name = f"d{row.name[:-1]}_prev"
         why = self._zero(name) if not gradient.any() else ""
         what = "its gradient is exactly 0" if why else "rounding is as large as its gradient"
-        return dataclasses.replace(row, note="; ".join(filter(None, [what, why, self._saturated()])))
+        return dataclasses.replace(
+            row, note="; ".join(filter(None, [what, why, self._saturated()]))
+        )
 
     def _zero(self, name: str) -> str:
         """Follow a gradient that is exactly 0 to the equation that makes it so."""

@@ -1,0 +1,175 @@
+"""`unrolled demo`: trains on real surnames, shows what it does, and proves its gradients."""
+
+import contextlib
+import functools
+import math
+import platform
+import signal
+import textwrap
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+import unrolled
+from unrolled.cells import cell_names
+from unrolled.cli.output import say
+from unrolled.data.surnames import surnames
+from unrolled.data.text import Vocabulary, stream_windows
+from unrolled.gradients.check import GradientReport, gradient_check
+from unrolled.network import Network
+from unrolled.training.loop import Metrics, train
+from unrolled.training.optimisers import Adam
+from unrolled.training.run_folder import RunFolder, running_mean
+from unrolled.training.sampling import sample
+
+_M, _T, _LEARNING_RATE, _CLIP = 64, 20, 0.004, 1.0
+
+
+@click.command()
+@click.option("--cell", type=click.Choice(cell_names()), default="lstm", show_default=True)
+@click.option(
+    "--hidden", type=click.IntRange(1), default=128, show_default=True, help="Hidden units n_a."
+)
+@click.option("--steps", type=click.IntRange(1), default=2000, show_default=True, help="Updates.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--out", type=click.Path(), help="The run folder  [default: runs/demo-DATE-TIME]")
+def command(cell: str, hidden: int, steps: int, seed: int, out: str | None) -> int:
+    """Train a character-level network on United States surnames, and prove its gradients.
+
+    Takes about a minute. Ctrl-C stops the training early and keeps what was learned.
+
+    Example: unrolled demo --cell gru --steps 1000
+    """
+    folder = RunFolder(out) if out else RunFolder.named_by_time("demo")
+    text, held_back, count = _texts(seed)
+    vocabulary = Vocabulary(text)
+    n = len(vocabulary)
+    net = Network(cell, n_x=n, n_a=hidden, n_y=n, dtype="float32", seed=seed)
+    settings = {
+        "unrolled": unrolled.__version__, "python": platform.python_version(),
+        "numpy": np.__version__, "network": net.settings, "characters": vocabulary.characters,
+        "data": "surnames of the 1990 United States census, from the package names",
+        "m": _M, "T": _T, "optimiser": "adam", "learning_rate": _LEARNING_RATE, "clip": _CLIP,
+        "steps": steps, "seed": seed,
+    }  # fmt: skip
+    folder.write_json("settings.json", settings)
+    say(_introduction(net, count, n, steps))
+    prefix = text[-50:]  # some names, so that it starts from a state as in training
+    write = functools.partial(sample, net, vocabulary, 10, prefix, temperature=0.8, seed=seed)
+    before = write()
+    say(f"\nBefore training it writes:\n  {_listed(before)}\n")
+
+    metrics = _train(net, vocabulary.encode(text), steps)
+    folder.write_model(net)
+    folder.write_metrics(metrics)
+    loss, state = _held_back_loss(net, vocabulary.encode(held_back))
+    folder.write_curve(metrics, math.log(n), loss)
+    after = write()
+    say(f"After {len(metrics)} updates it writes:\n  {_listed(after)}\n")
+    folder.write_samples({"before training": before, f"after {len(metrics)} updates": after})
+    say(_result(metrics, loss, n))
+
+    say("\nIs it right? The gradients of this very network, on a float64 copy of it:\n")
+    report = _proof(net, vocabulary.encode(held_back), state, seed)
+    folder.write_json("gradcheck.json", report.to_dict())
+    say(repr(report))
+    files = ", ".join(sorted(path.name for path in folder.path.iterdir()))
+    say(f"\nThe run is in {folder.path}\n  {files}")
+    return 1 if report.verdict == "wrong" else 0
+
+
+def _texts(seed: int) -> tuple[str, str, int]:
+    """Return the text to train on and a twentieth held back, one name a line, and the count."""
+    names = surnames()
+    np.random.default_rng(seed).shuffle(names)
+    cut = len(names) // 20
+    return "\n".join(["", *names[cut:], ""]), "\n".join(["", *names[:cut], ""]), len(names)
+
+
+def _introduction(net: Network, count: int, n: int, steps: int) -> str:
+    parameters = sum(value.size for value in net.parameters.values())
+    return "\n".join([
+        f"data      {count:,} surnames of the 1990 United States census, {n} characters, 1 in 20 held back",
+        f"network   {net.step.cell.name}, {n} → {net.sizes['n_a']} → {n}, {parameters:,} parameters",
+        f"training  {steps} updates on windows of {_M} × {_T} characters with the state carried, "
+        f"Adam at {_LEARNING_RATE}, gradients clipped at norm {_CLIP:g}",
+    ])  # fmt: skip
+
+
+def _train(net: Network, labels: Any, steps: int) -> list[Metrics]:
+    """Train with a progress line; Ctrl-C finishes the update that is running, and stops."""
+    metrics: list[Metrics] = []
+    with _progress() as progress, _stop_asked() as stop:
+        task = progress.add_task("training", total=steps, loss=math.nan, norm=math.nan, speed=0.0)
+        start = time.perf_counter()
+        for row in train(net, stream_windows(labels, _M, _T), Adam(_LEARNING_RATE), _CLIP):
+            metrics.append(row)
+            speed = row.targets * len(metrics) / (time.perf_counter() - start) / 1000
+            loss = running_mean([m.loss for m in metrics[-200:]])[-1]
+            progress.update(task, advance=1, loss=loss, norm=row.gradient_norm, speed=speed)
+            if row.step >= steps or stop:
+                break
+    if len(metrics) < steps:
+        say(f"Stopped after {len(metrics)} of {steps} updates; what was learned is kept.\n")
+    return metrics
+
+
+def _progress() -> Progress:
+    return Progress(
+        BarColumn(bar_width=10), TextColumn("{task.completed}/{task.total}"),
+        TextColumn("loss {task.fields[loss]:.3f}  gradient norm {task.fields[norm]:.2f}"),
+        TextColumn("{task.fields[speed]:.0f}k char/s  left"), TimeRemainingColumn(compact=True),
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _stop_asked() -> Iterator[list[bool]]:
+    """Give a list that fills at the first Ctrl-C; a second one interrupts as usual."""
+    asked: list[bool] = []
+    usual = signal.getsignal(signal.SIGINT)
+
+    def ask(*_: Any) -> None:
+        asked.append(True)
+        signal.signal(signal.SIGINT, usual)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _held_back_loss(net: Network, labels: Any) -> tuple[float, dict[str, Any]]:
+    """Return the mean loss per character on text that was not trained on, and a state on the way."""
+    losses: list[float] = []
+    state = None
+    for X, Y, fresh in stream_windows(labels, 8, 50):
+        if fresh and losses:
+            break
+        losses.append(net.loss(X, Y, state))
+        state = net.forward(X, state).state
+    assert state is not None
+    return float(np.mean(losses)), state
+
+
+def _listed(names: list[str]) -> str:
+    return "\n  ".join(textwrap.wrap(", ".join(filter(None, names)), 76))
+
+
+def _result(metrics: list[Metrics], held_back: float, n: int) -> str:
+    last = running_mean([m.loss for m in metrics])[-1]
+    seconds = sum(m.seconds for m in metrics)
+    return (
+        f"Loss per character: {math.log(n):.3f} = log {n} by chance → {last:.3f} at the end of training, "
+        f"{held_back:.3f} on names held back (perplexity {n} → {math.exp(held_back):.1f}); "
+        f"{seconds:.0f} s of training"
+    )
+
+
+def _proof(net: Network, labels: Any, state: dict[str, Any], seed: int) -> GradientReport:
+    X, Y, _ = next(stream_windows(labels, 8, 12))
+    return gradient_check(net, X, Y, state, entries=6, directions=3, seed=seed)

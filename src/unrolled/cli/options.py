@@ -1,0 +1,46 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from unrolled.activations import ACTIVATIONS
+from unrolled.outputs import PREDICTIONS
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+NAMES = ("n_x", "n_a", "n_y", "m", "T")
+
+
+def _sizes(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> dict[str, int] | None:
+    if value is None:
+        return None
+    parts = value.replace(" ", "").split(",")
+    if len(parts) != len(NAMES) or not all(p.isascii() and p.isdigit() and int(p) for p in parts):
+        raise click.BadParameter(
+            f"{value!r} came, expected five whole numbers above 0 for {', '.join(NAMES)}, as 3,5,2,7,4"
+        )
+    return dict(zip(NAMES, map(int, parts), strict=True))
+
+
+def sizes(default: str | None, help: str) -> Callable[[Command], Command]:
+    """--shapes n_x,n_a,n_y,m,T, as a dictionary."""
+    return click.option("--shapes", "sizes", metavar="N_X,N_A,N_Y,M,T", default=default,
+                        show_default=True, callback=_sizes, help=help)  # fmt: skip
+
+
+def network(command: Command) -> Command:
+    """The cell and what goes with it: CELL, --activation, --output, --loss."""
+    hidden = [name for name in ACTIVATIONS if name not in ("softmax", "linear")]
+    losses = ["cross_entropy", "squared_error"]
+    for option in reversed([
+        click.argument("cell", default="rnn"),
+        click.option("--activation", type=click.Choice(hidden), help="Of the plain cell (rnn)."),
+        click.option("--output", type=click.Choice(list(PREDICTIONS)), default="softmax", show_default=True,
+                     help="What the logits become."),
+        click.option("--loss", type=click.Choice(losses), help="The output's own, if not said."),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
