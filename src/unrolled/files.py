@@ -1,7 +1,6 @@
 """Files are written whole or not at all."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from unrolled.errors import UnrolledError
@@ -12,17 +11,16 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises UnrolledError where the folder cannot be written to.
     """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise UnrolledError(f"{path} cannot be written: {error.strerror or error}") from error
 

@@ -77,7 +77,7 @@ def command(cell: str, hidden: int, steps: int, seed: int, out: str | None) -> i
     report = _proof(net, vocabulary.encode(held_back), state, seed)
     folder.write_json("gradcheck.json", report.to_dict())
     say(repr(report))
-    files = ", ".join(sorted(path.name for path in folder.path.iterdir()))
+    files = _listed(sorted(path.name for path in folder.path.iterdir()))
     say(f"\nThe run is in {folder.path}\n  {files}")
     return 1 if report.verdict == "wrong" else 0
 
@@ -93,10 +93,11 @@ def _texts(seed: int) -> tuple[str, str, int]:
 def _introduction(net: Network, count: int, n: int, steps: int) -> str:
     parameters = sum(value.size for value in net.parameters.values())
     return "\n".join([
-        f"data      {count:,} surnames of the 1990 United States census, {n} characters, 1 in 20 held back",
+        f"data      {count:,} surnames of the 1990 United States census,",
+        f"          {n} different characters, 1 name in 20 held back",
         f"network   {net.step.cell.name}, {n} → {net.sizes['n_a']} → {n}, {parameters:,} parameters",
-        f"training  {steps} updates on windows of {_M} × {_T} characters with the state carried, "
-        f"Adam at {_LEARNING_RATE}, gradients clipped at norm {_CLIP:g}",
+        f"training  {steps} updates on windows of {_M} × {_T} characters, the state carried,",
+        f"          Adam at {_LEARNING_RATE}, gradients clipped at norm {_CLIP:g}",
     ])  # fmt: skip
 
 
@@ -164,9 +165,9 @@ def _result(metrics: list[Metrics], held_back: float, n: int) -> str:
     last = running_mean([m.loss for m in metrics])[-1]
     seconds = sum(m.seconds for m in metrics)
     return (
-        f"Loss per character: {math.log(n):.3f} = log {n} by chance → {last:.3f} at the end of training, "
-        f"{held_back:.3f} on names held back (perplexity {n} → {math.exp(held_back):.1f}); "
-        f"{seconds:.0f} s of training"
+        f"Loss per character: {math.log(n):.3f} = log {n} by chance, {last:.3f} at the end of training,\n"
+        f"{held_back:.3f} on names held back: as unsure as between {math.exp(held_back):.1f} characters, "
+        f"not {n}. {seconds:.0f} s of training."
     )
 
 

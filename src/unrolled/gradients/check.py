@@ -98,7 +98,7 @@ class GradientReport:
             "shape",
             "checked",
             "largest",
-            "complex step",
+            "complex",
             "central",
             "rounding",
             "",
@@ -161,7 +161,19 @@ def gradient_check(
     together = [_direction(problem.values, random) for _ in range(directions)]
     if together:
         rows.append(_judge("all together", problem, loss, gradients, shaken, together))
-    return GradientReport(rows, f"{net!r}\nloss {loss:.6g}; errors relative to the largest entry")
+    return GradientReport(rows, _title(net, problem.batch, loss))
+
+
+def _title(net: Network, batch: Batch, loss: float) -> str:
+    step = net.step
+    g = f" ({step.activation.name})" if step.activation else ""
+    sizes = {**net.sizes, "m": batch.m, "T": batch.T}
+    return (
+        f"{step.cell.name}{g}, {step.prediction.title}, {step.loss.part.name}\n"
+        f"{', '.join(f'{name} = {size}' for name, size in sizes.items())}, loss {loss:.6g}\n"
+        "Errors against complex step and central differences, and the rounding measured in the\n"
+        "gradient, are relative to its largest entry.\n"
+    )
 
 
 class _Problem:

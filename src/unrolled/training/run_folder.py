@@ -75,7 +75,7 @@ class RunFolder:
         axes.axhline(
             held_back, color="#b4472e", linestyle="--", label=f"held back, {held_back:.3f}"
         )
-        axes.set(xlabel="update", ylabel="loss per character (nats)", ylim=(0, None))
+        axes.set(xlabel="update", ylabel="loss per character (nats)")
         axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
         picture = io.BytesIO()
