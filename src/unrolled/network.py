@@ -9,6 +9,7 @@ import numpy as np
 
 from unrolled.engines import load_engine
 from unrolled.equations.step import build_step
+from unrolled.equations.table import record
 from unrolled.errors import UnrolledError
 from unrolled.initialisation import initial_parameters
 from unrolled.inputs import check_parameters, check_size, make_batch, make_upstream
@@ -32,6 +33,7 @@ class Network:
 
     Attributes:
         parameters: dictionary of name -> array, changeable in place: "W_aa" (n_a, n_a), …
+        table: the recorded equations.
 
     Raises UnrolledError where a size, a name or a dtype cannot be used.
     """
@@ -48,6 +50,7 @@ class Network:
             )
         self.cell = cell
         self.step = build_step(cell, activation, output, loss)
+        self.table = record(self.step)  # a cell that breaks the rules says so at once
         sizes = {"n_x": n_x, "n_a": n_a, "n_y": n_y}
         self.sizes = {name: check_size(name, size) for name, size in sizes.items()}
         self.dtype = _real_dtype(dtype)
@@ -194,13 +197,10 @@ class Network:
 
 
 def _real_dtype(dtype: Any) -> Any:
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = None
-    if found not in (np.dtype("float64"), np.dtype("float32")):
-        raise UnrolledError(f"dtype is {dtype!r}: expected 'float64' or 'float32'")
-    return found
+    for known in (np.dtype("float64"), np.dtype("float32")):
+        if dtype in (known.name, known, known.type):
+            return known
+    raise UnrolledError(f"dtype is {dtype!r}: expected 'float64' or 'float32'")
 
 
 def _seed(seed: Any) -> int:

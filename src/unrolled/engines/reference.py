@@ -34,6 +34,8 @@ class Kept:
                 if name not in self.arrays:
                     shape = (*value.shape, self.T)
                     self.arrays[name] = np.empty(shape, dtype=value.dtype, order="F")
+                elif value.dtype != self.arrays[name].dtype:  # complex from some step on
+                    self.arrays[name] = self.arrays[name].astype(value.dtype)
                 self.arrays[name][..., t] = value
 
     def at(self, t: int) -> dict[str, Array]:

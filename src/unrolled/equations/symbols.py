@@ -167,7 +167,9 @@ def _symbol(value: Any) -> Symbol:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Symbol("number", value=float(value))
-    raise EquationError(f"{value!r} stands in an equation: expected quantities and numbers")
+    raise EquationError(
+        f"{type(value).__name__} stands in an equation: expected quantities and numbers"
+    )
 
 
 def _product(left: Symbol, right: Symbol) -> Symbol:

@@ -97,6 +97,12 @@ class _Recorder:
             ) from None
         except EquationError as error:
             raise EquationError(f"{part.name}, {direction}: {error}") from None
+        except Exception as error:
+            raise EquationError(f"{part.name}, {direction} cannot be run: {error!r}") from error
+        if not isinstance(results, dict):
+            raise EquationError(
+                f"{part.name}: {direction} returns {type(results).__name__}, expected a dictionary"
+            )
         for name, result in results.items():
             if not isinstance(result, Symbol):
                 raise EquationError(f"{part.name}: {name} is {result!r}, expected an equation")

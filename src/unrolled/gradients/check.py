@@ -12,7 +12,7 @@ exactly 0, nothing is proved, and the report says so instead of "right".
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from unrolled.batch import Batch
 from unrolled.engines import reference
 from unrolled.equations.printers import TextPrinter
 from unrolled.equations.step import Step
-from unrolled.equations.table import Table, record
+from unrolled.equations.table import Table
 from unrolled.inputs import make_batch
 from unrolled.network import Network
 from unrolled.parts import Function, Part
@@ -148,11 +148,11 @@ def gradient_check(
     """
     net = net.astype("float64")
     loss, gradients = net.loss_and_gradients(X, Y, state, lengths, reduction, inputs=True)
-    problem = _Problem(net.step, net.parameters, make_batch(
+    problem = _Problem(net, make_batch(
         net.step, net.sizes, net.dtype, X, state, Y, reduction))  # fmt: skip
     random = np.random.default_rng(seed)
     shaken = [problem.shaken_gradients(random) for _ in range(4)]
-    reasons = _Reasons(net.tape(X, Y, state, lengths, reduction))
+    reasons = _Reasons(net.table, net.tape(X, Y, state, lengths, reduction))
     rows = []
     for name, value in problem.values.items():
         probes = list(_entry_probes(name, value, entries, random))
@@ -179,12 +179,12 @@ def _title(net: Network, batch: Batch, loss: float) -> str:
 class _Problem:
     """The loss as a function of named values: parameters, input, initial states."""
 
-    def __init__(self, step: Step, parameters: Mapping[str, Array], batch: Batch):
-        self.step, self.parameters, self.batch = step, parameters, batch
+    def __init__(self, net: Network, batch: Batch):
+        self.step, self.parameters, self.batch = net.step, net.parameters, batch
         x = {"x": batch.X} if batch.X.ndim == 3 else {}
         states = {f"{s}0": value for s, value in batch.state.items()}
-        self.values: Values = {**parameters, **x, **states}
-        operations = {o for e in record(step).of("forward") for o in e.expression.operations()}
+        self.values: Values = {**net.parameters, **x, **states}
+        operations = {o for e in net.table.of("forward") for o in e.expression.operations()}
         self.kinked = bool(operations & _KINKED)
 
     def loss(self, direction: Values, h: complex) -> Any:
@@ -318,10 +318,9 @@ class _Differences:
 class _Reasons:
     """Says why a gradient cannot be tested, from the tape and the recorded equations."""
 
-    def __init__(self, tape: Tape):
-        self.tape = tape
-        self.table: Table = record(tape.step)
-        self.printer = TextPrinter(self.table)
+    def __init__(self, table: Table, tape: Tape):
+        self.table, self.tape = table, tape
+        self.printer = TextPrinter(table)
 
     def explained(self, row: Row, gradient: Array) -> Row:
         """Return the row with its reason, where it has none and needs one."""

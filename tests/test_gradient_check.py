@@ -1,0 +1,188 @@
+"""The checker is checked: it refuses what is wrong, and says what it cannot test."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from problems import OUTPUTS, cells, problem
+
+import unrolled as un
+from unrolled.cells import load_cell
+
+MISTAKES = {
+    "rnn": [
+        ("dz_a = g.backward(da, a)", "dz_a = (1 - a**2.001) * da"),
+        ("dz_a = g.backward(da, a)", "dz_a = da"),
+        ("da = da_y + da_next", "da = da_y + 0 * da_next"),
+        ("da = da_y + da_next", "da = da_y + 1.0005 * da_next"),
+        ('"da_prev": W_aa.T @ dz_a', '"da_prev": W_aa @ dz_a'),
+        ('"dx": W_ax.T @ dz_a', '"dx": 2.001 / 2 * W_ax.T @ dz_a'),
+        ('"dW_aa": dz_a @ a_prev.T', '"dW_aa": dz_a @ a.T'),
+        ('"dW_aa": dz_a @ a_prev.T', '"dW_aa": a_prev @ dz_a.T'),
+        ('"db_a": over_batch(dz_a)', '"db_a": 1.0005 * over_batch(dz_a)'),
+    ],
+    "lstm": [
+        ("dc = dc_next + ", "dc = "),
+        ("dc = dc_next + tanh_backward(dtanh_c, tanh_c)", "dc = dc_next + dtanh_c"),
+        ("df = c_prev * dc", "df = c_tilde * dc"),
+        ('"dc_prev": f * dc', '"dc_prev": dc'),
+        ("W_fa.T @ dz_f + W_ia.T @ dz_i", "W_fa.T @ dz_f + W_ia.T @ dz_f"),
+    ],
+    "gru": [
+        ("(1 - u) * da + r * da_reset", "r * da_reset"),
+        ('"dW_ca": dz_c @ a_reset.T', '"dW_ca": dz_c @ a_prev.T'),
+        ("du = (c_tilde - a_prev) * da", "du = c_tilde * da"),
+    ],
+    "gru_reset_after": [
+        ("dz_ca = r * dz_c", "dz_ca = dz_c"),
+        ('"db_ca": over_batch(dz_ca)', '"db_ca": over_batch(dz_c)'),
+    ],
+}
+
+
+def _wrong(tmp_path, cell, right, wrong):
+    source = Path(load_cell(cell).forward.__code__.co_filename).read_text(encoding="utf-8")
+    assert right in source
+    path = tmp_path / "wrong.py"
+    path.write_text(source.replace(right, wrong, 1).replace("**2.001", "**2 * 1.0005"), "utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("cell", "right", "wrong"), [(c, *pair) for c, pairs in MISTAKES.items() for pair in pairs]
+)
+def test_a_wrong_backward_is_refused(tmp_path, cell, right, wrong):
+    p = problem(_wrong(tmp_path, cell, right, wrong), n_a=4, n_x=4)
+    report = un.gradient_check(p.net, *p.arguments)
+    assert report.verdict == "wrong"
+    assert not report.passed
+    assert "WRONG" in repr(report)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("output", "loss"), OUTPUTS)
+@pytest.mark.parametrize(("cell", "activation"), list(cells()))
+def test_what_is_right_is_called_right(cell, activation, output, loss, seed):
+    p = problem(cell, activation, output, loss, seed=seed)
+    report = un.gradient_check(p.net, *p.arguments, entries=6)
+    assert report.passed, report
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-3, 3.0, 10.0])
+@pytest.mark.parametrize(("cell", "activation"), list(cells()))
+def test_right_code_is_never_called_wrong(cell, activation, scale):
+    """Tiny and huge weights, where a check with an absolute tolerance blames right code."""
+    p = problem(cell, activation, scale=scale, seed=2)
+    report = un.gradient_check(p.net, *p.arguments, entries=5)
+    assert report.verdict != "wrong", report
+
+
+@pytest.mark.parametrize("options", [{"T": 60}, {"T": 1, "m": 1, "n_a": 1}, {"n_y": 1}, {"m": 1}])
+def test_odd_sizes_are_right(options):
+    output = "linear" if options.get("n_y") == 1 else "softmax"
+    p = problem("gru", output=output, **options)
+    assert un.gradient_check(p.net, *p.arguments, entries=5).verdict == "right"
+
+
+def _saturated():
+    p = problem("rnn")
+    p.net.parameters["b_a"][:, 0] = [60, -60, 70, -70, 80]
+    return p
+
+
+def test_saturated_units_are_not_testable_and_it_says_why():
+    p = _saturated()
+    report = un.gradient_check(p.net, *p.arguments)
+    rows = {row.name: row for row in report.rows}
+    assert rows["W_aa"].verdict == "not testable"
+    assert "saturated" in rows["W_aa"].note
+    assert rows["W_ya"].verdict == "right"
+    assert report.verdict == "right"
+    assert not report.passed, "not testable is not a pass"
+    assert "could not be tested" in repr(report)
+
+
+def test_the_forum_case_is_not_testable():
+    """The person who needed a learning rate of 5,000,000: every unit is saturated."""
+    net = un.Network("rnn", n_x=2, n_a=4, n_y=3)
+    net.parameters |= {
+        "W_ya": np.array([[11.0, 15, 175, 21], [13, 12, 14, 150], [15, 7, 9, 1]]),
+        "W_ax": np.array([[11.0, 15], [13, 12], [11, 3], [2, 5]]),
+        "W_aa": np.array([[1, 1.5, 1.7, 2.1], [1.3, 1.2, 1.4, 1.5], [1.5, 0.7, 0.9, 0.1],
+                          [1.1, 1.3, 1.1, 0.3]]),
+        "b_a": np.array([[10.0], [2], [5], [10]]), "b_y": np.array([[10.0], [25], [1.5]]),
+    }  # fmt: skip
+    X, Y = np.array([[[11.0]], [[25.0]]]), np.array([[[0.0]], [[0.0]], [[1.0]]])
+    a0 = np.array([[11.0], [10], [5.5], [3.5]])
+    loss, gradients = net.loss_and_gradients(X, Y, a0)
+    assert abs(loss - 198.50000001523) < 1e-11 * 198.5
+    assert np.allclose(net.forward(X, a0)["z_a"].ravel(), [548.7, 484.25, 229.8, 189.2], rtol=1e-14)
+    for name in ("W_aa", "W_ax", "b_a"):
+        assert not gradients[name].any()
+    rows = {row.name: row for row in un.gradient_check(net, X, Y, a0).rows}
+    for name in ("W_aa", "W_ax", "b_a", "x", "a0"):
+        assert rows[name].verdict == "not testable"
+        assert "dz_a⟨t⟩ = (1 − a⟨t⟩²) ∘ da⟨t⟩ is 0 at every step" in rows[name].note
+    assert rows["W_ya"].verdict == "right"
+
+
+def test_zero_inputs_are_named_as_the_reason():
+    p = problem("rnn")
+    report = un.gradient_check(p.net, np.zeros_like(p.X), p.Y, p.state)
+    row = next(row for row in report.rows if row.name == "W_ax")
+    assert row.verdict == "not testable"
+    assert "x⟨t⟩ is 0 at every step" in row.note
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+def test_an_entry_on_a_kink_is_not_testable(activation):
+    """One unit's pre-activation is exactly 0: its slopes to the left and to the right differ."""
+    p = problem("rnn", activation, T=1)
+    p.net.parameters["W_aa"][2] = p.net.parameters["W_ax"][2] = p.net.parameters["b_a"][2] = 0
+    rows = {row.name: row for row in un.gradient_check(p.net, *p.arguments).rows}
+    assert "kink" in rows["b_a"].note
+    assert rows["b_a"].checked == 4
+    assert rows["b_a"].verdict == "right", "the other entries are still proved"
+    assert rows["W_ya"].note == ""
+
+
+def test_a_unit_near_a_kink_is_tested():
+    p = problem("rnn", "relu", T=1, m=1)
+    net = p.net
+    z_a = net.forward(p.X, p.state)["z_a"][:, 0, 0]
+    net.parameters["b_a"][:, 0] += 1e-6 - z_a  # differences straddle it, complex step does not
+    report = un.gradient_check(net, *p.arguments)
+    rows = {row.name: row for row in report.rows}
+    assert rows["b_a"].verdict == "right"
+    assert rows["b_a"].checked == 5
+
+
+def test_a_wrong_gradient_of_a_float32_network_is_found_on_its_float64_copy(tmp_path):
+    path = _wrong(tmp_path, "rnn", *MISTAKES["rnn"][0])
+    p = problem(path, dtype="float32")
+    assert un.gradient_check(p.net, *p.arguments).verdict == "wrong"
+    assert p.net.parameters["W_aa"].dtype == np.float32
+
+
+def test_the_network_is_left_as_it_was():
+    p = problem("lstm")
+    before = {name: value.copy() for name, value in p.net.parameters.items()}
+    un.gradient_check(p.net, *p.arguments)
+    for name, value in before.items():
+        assert np.array_equal(value, p.net.parameters[name])
+
+
+def test_entries_are_sampled_or_all():
+    p = problem("rnn")
+    rows = {r.name: r for r in un.gradient_check(p.net, *p.arguments, entries=4).rows}
+    assert (rows["W_aa"].checked, rows["b_y"].checked) == (4, 2)
+    rows = {r.name: r for r in un.gradient_check(p.net, *p.arguments, entries=None).rows}
+    assert rows["x"].checked == p.X.size
+
+
+def test_report_as_data():
+    p = _saturated()
+    data = un.gradient_check(p.net, *p.arguments).to_dict()
+    assert (data["verdict"], data["passed"], data["schema"]) == ("right", False, 1)
+    names = [row["name"] for row in data["rows"]]
+    assert names == ["W_aa", "W_ax", "b_a", "W_ya", "b_y", "x", "a0", "all together"]
