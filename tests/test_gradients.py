@@ -127,7 +127,7 @@ def test_two_calls_in_a_row_give_the_same_bytes(cell, activation, engine):
 def test_float32_is_the_rounded_float64(cell, activation):
     exact, rounded = (problem(cell, activation, dtype=d) for d in ("float64", "float32"))
     _, expected = exact.net.loss_and_gradients(*exact.arguments, inputs=True)
-    loss, found = rounded.net.loss_and_gradients(*rounded.arguments, inputs=True)
+    _, found = rounded.net.loss_and_gradients(*rounded.arguments, inputs=True)
     for name, gradient in found.items():
         assert gradient.dtype == np.float32
         assert_close(gradient, expected[name], digits=5)

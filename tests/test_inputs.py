@@ -171,6 +171,7 @@ def test_upstream(upstream, words):
     ({"dtype": "float16"}, ["dtype is 'float16'"]),
     ({"dtype": "complex128"}, ["dtype is 'complex128'"]),
     ({"dtype": "nonsense"}, ["dtype is 'nonsense'"]),
+    ({"dtype": None}, ["dtype is None"]),
     ({"seed": -1}, ["seed is -1"]),
     ({"seed": None}, ["seed is None"]),
     ({"engine": "warp"}, ["engine 'warp'", "'reference'"]),

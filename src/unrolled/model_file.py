@@ -13,13 +13,14 @@ from unrolled.files import write_bytes
 from unrolled.inputs import check_parameters
 from unrolled.network import Network
 
-FORMAT = "1"
+FORMAT = 1
 
 
 def save(net: Network, path: str | Path) -> None:
     """Write a network to `path`. Raises UnrolledError where it cannot be written."""
     tensors = {name: np.ascontiguousarray(value) for name, value in net.parameters.items()}
-    metadata = {"unrolled_format": FORMAT, "settings": json.dumps(net.settings)}
+    # one entry, because the order of several is not the same from run to run
+    metadata = {"unrolled": json.dumps({"format": FORMAT, "settings": net.settings})}
     write_bytes(Path(path), safetensors.numpy.save(tensors, metadata))
 
 
@@ -48,16 +49,16 @@ def load(path: str | Path) -> Network:
 
 
 def _network(path: Path, metadata: dict[str, str]) -> Network:
-    if "unrolled_format" not in metadata:
+    if "unrolled" not in metadata:
         raise UnrolledError(f"model file {path} was not written by Unrolled: it has no settings")
-    if metadata["unrolled_format"] != FORMAT:
-        raise UnrolledError(
-            f"model file {path} has format {metadata['unrolled_format']}, "
-            f"this version reads {FORMAT}: a newer version of Unrolled is needed"
-        )
     try:
-        settings: dict[str, Any] = json.loads(metadata["settings"])
-        return Network(**settings)
+        held: dict[str, Any] = json.loads(metadata["unrolled"])
+        if held["format"] != FORMAT:
+            raise UnrolledError(
+                f"model file {path} has format {held['format']}, "
+                f"this version reads {FORMAT}: a newer version of Unrolled is needed"
+            )
+        return Network(**held["settings"])
     except UnrolledError:
         raise
     except (KeyError, TypeError, ValueError):

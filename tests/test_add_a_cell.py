@@ -1,0 +1,99 @@
+"""A cell is one file: a peephole LSTM, with no other line, trains, is proved and is printed."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from problems import assert_close, complex_step, problem
+
+import unrolled as un
+from unrolled import cells
+from unrolled.cells import load_cell
+from unrolled.cli.main import _run
+from unrolled.data.text import Vocabulary, stream_windows
+from unrolled.errors import UnrolledError
+from unrolled.training.loop import train
+from unrolled.training.optimisers import Adam
+
+FILE = Path(__file__).parent / "peephole_lstm.py"
+
+
+@pytest.fixture(params=["by its path", "in the folder"])
+def peephole(request, tmp_path, monkeypatch):
+    if request.param == "by its path":
+        return str(FILE)
+    shutil.copy(FILE, tmp_path / "peephole_lstm.py")
+    monkeypatch.setattr(cells, "__path__", [*cells.__path__, str(tmp_path)])
+    assert "peephole_lstm" in un.cell_names()
+    return "peephole_lstm"
+
+
+def test_gradients(peephole):
+    p = problem(peephole)
+    for name in ("p_f", "p_i", "p_o"):
+        p.net.parameters[name] += 0.3
+    assert un.gradient_check(p.net, *p.arguments).passed
+    _, gradients = p.net.loss_and_gradients(*p.arguments, inputs=True)
+    for name in ("p_o", "c0"):
+        expected = complex_step(lambda v: p.run(v)[2], p.values(), name)
+        assert_close(gradients[name], expected)
+
+
+def test_without_peepholes_it_is_the_lstm(peephole):
+    p, lstm = problem(peephole), problem("lstm")
+    p.net.parameters |= {name: value.copy() for name, value in lstm.net.parameters.items()}
+    for name in ("p_f", "p_i", "p_o"):
+        p.net.parameters[name][:] = 0
+    assert_close(p.net.forward(lstm.X, lstm.state)["a"], lstm.net.forward(lstm.X, lstm.state)["a"])
+
+
+def test_equations_and_gradcheck_commands(peephole, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["unrolled", "equations", peephole, "--format", "json"])
+    assert _run() == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["cell"] == "peephole_lstm"
+    assert "Gers and Schmidhuber 2000" in data["source"]
+    texts = {e["name"]: e["text"] for e in data["equations"] if e["direction"] == "backward"}
+    assert texts["dp_o"] == "dp_o⟨t⟩ = Σ_m dz_o⟨t⟩ ∘ c⟨t⟩"
+    monkeypatch.setattr("sys.argv", ["unrolled", "gradcheck", peephole])
+    assert _run() == 0
+    assert "All 21 gradients are right." in capsys.readouterr().out
+
+
+def test_it_trains_and_is_saved(peephole, tmp_path):
+    text = "to be or not to be, that is the question: " * 30
+    vocabulary = Vocabulary(text)
+    n = len(vocabulary)
+    net = un.Network(peephole, n_x=n, n_a=12, n_y=n)
+    losses = []
+    for row in train(net, stream_windows(vocabulary.encode(text), 4, 10), Adam(0.03)):
+        losses.append(row.loss)
+        if row.step == 60:
+            break
+    assert losses[-1] < losses[0] / 2
+    un.save(net, tmp_path / "model.safetensors")
+    again = un.load(tmp_path / "model.safetensors")
+    X = np.arange(n)[None]
+    assert np.array_equal(again.forward(X)["y_hat"], net.forward(X)["y_hat"])
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ('source = "', 'origin = "', "lacks 'source'"),
+    ("def forward(\n    x, a_prev", "def forward(\n    x, a_before", "take a_prev"),
+    ("da_y, da_next, dc_next, x", "da_y, da_next, x", "has to take dc_next"),
+    ('"c": "n_a m",', "", "state 'c' is not in shapes"),
+    ('"p_f": "n_a 1",', "", "forward asks for 'p_f', which is not in shapes"),
+    ("def forward(", "def forward(:", "cannot be run"),
+    ("import over_batch, sigmoid, tanh", "import over_bach", "cannot be run"),
+])  # fmt: skip
+def test_a_file_that_is_no_cell_says_why(tmp_path, old, new, words):
+    path = tmp_path / "broken.py"
+    text = FILE.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UnrolledError) as refusal:
+        load_cell(path)
+    assert words in str(refusal.value)
+    assert "broken" in str(refusal.value)

@@ -1,0 +1,172 @@
+"""The commands as a person runs them: what they print, where, and their exit status."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import unrolled as un
+
+
+def _unrolled(*arguments, cwd=None, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "unrolled", *arguments], capture_output=True, text=True,
+        encoding="utf-8", cwd=cwd, env=os.environ | {"PYTHONUTF8": "1"} | environment, check=False,
+    )  # fmt: skip
+
+
+def test_alone_it_prints_three_commands_to_try():
+    done = _unrolled()
+    assert done.returncode == 0
+    commands = re.findall(r"^  (unrolled \w+.*?)   ", done.stdout, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands[1:]:
+        assert _unrolled(*command.split()[1:]).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["demo", "equations", "gradcheck"])
+def test_help_has_an_example(command):
+    done = _unrolled(command, "--help")
+    assert done.returncode == 0
+    assert f"Example: unrolled {command}" in done.stdout
+    assert command in _unrolled("--help").stdout
+
+
+def test_version():
+    assert un.__version__ in _unrolled("--version").stdout
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["equations", "elman"], "cell 'elman' is not known"),
+    (["equations", "lstm", "--activation", "relu"], "no choice of activation"),
+    (["equations", "rnn", "--shapes", "3,5,2,7"], "expected five whole numbers"),
+    (["equations", "rnn", "--shapes", "3,5,2,7,0"], "above 0"),
+    (["equations", "rnn", "--format", "yaml"], "'yaml'"),
+    (["gradcheck", "rnn", "--output", "linear", "--loss", "cross_entropy"], "does not go with"),
+    (["gradcheck", "rnn", "--scale", "nan"], "finite"),
+    (["gradcheck", "rnn", "--shapes", "3,5,1,7,4"], "nothing was proved"),
+    (["gradcheck", "missing/cell.py"], "is not there"),
+    (["trian"], "No such command 'trian'"),
+    (["demo", "--cell", "transformer"], "'transformer'"),
+    (["demo", "--steps", "0"], "--steps"),
+])  # fmt: skip
+def test_what_cannot_be_run_is_one_line_on_standard_error(arguments, words):
+    done = _unrolled(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("unrolled: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_equations_in_three_formats():
+    text = _unrolled("equations", "lstm", "--shapes", "3,5,2,7,4", "--step").stdout
+    assert "c⟨t⟩      = Γ_f⟨t⟩ ∘ c⟨t−1⟩ + Γ_i⟨t⟩ ∘ c̃⟨t⟩" in text
+    assert "Between steps" in text
+    assert "(5, 7)" in text
+    assert r"\begin{align*}" in _unrolled("equations", "lstm", "--format", "latex").stdout
+    data = json.loads(_unrolled("equations", "lstm", "--format", "json").stdout)
+    assert {"schema", "cell", "source", "equations", "quantities"} <= data.keys()
+
+
+def test_a_terminal_without_the_symbols_gets_ascii():
+    done = _unrolled("equations", "gru", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+    assert "da_prev<t>" in done.stdout
+    assert _unrolled("equations", "gru", "--ascii").stdout == done.stdout
+
+
+@pytest.mark.parametrize("options", [
+    [], ["lstm", "--labels", "--last"], ["gru", "--output", "sigmoid", "--reduction", "sum"],
+    ["rnn", "--activation", "leaky_relu", "--output", "linear", "--last"],
+    ["gru_reset_after", "--shapes", "1,1,1,1,1", "--output", "linear"],
+    ["rnn", "--loss", "squared_error", "--entries", "3", "--seed", "5"],
+], ids=str)  # fmt: skip
+def test_gradcheck_proves_any_configuration(options):
+    done = _unrolled("gradcheck", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "gradients are right" in done.stdout
+
+
+def test_gradcheck_says_what_is_not_testable():
+    done = _unrolled("gradcheck", "rnn", "--scale", "1000")
+    assert done.returncode == 0
+    assert "not testable" in done.stdout
+    assert "is saturated" in done.stdout
+    assert "are not proved" in done.stdout
+
+
+def test_gradcheck_finds_a_wrong_cell(tmp_path):
+    rnn = un.cells.load_cell("rnn").forward.__code__.co_filename
+    with open(rnn, encoding="utf-8") as file:
+        source = file.read()
+    path = tmp_path / "mine.py"
+    path.write_text(source.replace("da = da_y + da_next", "da = da_y - da_next"), encoding="utf-8")
+    done = _unrolled("gradcheck", str(path))
+    assert done.returncode == 1
+    assert "WRONG" in done.stdout
+    data = _unrolled("gradcheck", str(path), "--format", "json")
+    assert data.returncode == 1
+    assert json.loads(data.stdout)["verdict"] == "wrong"
+
+
+def test_the_demo_does_what_it_says(tmp_path):
+    done = _unrolled("demo", "--steps", "15", "--hidden", "16", "--cell", "gru", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in ("88,799 surnames", "Before training it writes", "After 15 updates", "log 27",
+                  "held back", "All 13 gradients are right"):  # fmt: skip
+        assert words in done.stdout
+    [run] = (tmp_path / "runs").iterdir()
+    assert str(run.relative_to(tmp_path)) in done.stdout
+    assert {path.name for path in run.iterdir()} == {
+        "model.safetensors", "settings.json", "metrics.csv", "loss.png", "samples.txt",
+        "gradcheck.json",
+    }  # fmt: skip
+    assert un.load(run / "model.safetensors").sizes == {"n_x": 27, "n_a": 16, "n_y": 27}
+    again = _unrolled(
+        "demo", "--steps", "15", "--hidden", "16", "--cell", "gru", "--out", "b", cwd=tmp_path
+    )
+    assert again.returncode == 0
+    for name in ("model.safetensors", "samples.txt", "gradcheck.json"):
+        assert (tmp_path / "b" / name).read_bytes() == (run / name).read_bytes(), name
+
+
+def test_the_demo_does_not_write_over_a_folder(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    done = _unrolled("demo", "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert "is there already" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
+def test_ctrl_c_keeps_what_was_learned(tmp_path):
+    arguments = ["demo", "--steps", "100000", "--hidden", "8", "--cell", "rnn", "--out", "run"]
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "unrolled", *arguments], cwd=tmp_path, text=True,
+        encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "Before training" in line:
+                break
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert re.search(r"Stopped after \d+ of 100000 updates; what was learned is kept", output)
+    assert un.load(tmp_path / "run" / "model.safetensors").sizes["n_a"] == 8
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m unrolled equations lstm | head -1", shell=True, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr

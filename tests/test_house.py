@@ -1,0 +1,70 @@
+"""The house: arrows point one way, files are found, the core is an evening's reading."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import unrolled
+
+ROOT = Path(unrolled.__file__).parent
+
+# From the bottom to the top; a file may import what stands below it, and its own level.
+LEVELS = [
+    {"errors", "notation"},
+    {"functions", "activations", "parts", "one_hot", "files"},
+    {"cells", "outputs", "batch"},
+    {"equations"},
+    {"engines"},
+    {"tape", "inputs", "initialisation", "network"},
+    {"gradients", "model_file", "data"},
+    {"training"},
+    {"cli", "__main__"},
+]
+CORE = ("errors", "notation", "functions", "activations", "parts", "one_hot", "cells", "outputs",
+        "batch", "equations", "engines", "tape", "inputs", "initialisation", "network",
+        "gradients")  # fmt: skip
+
+
+def _level(room):
+    return next(k for k, rooms in enumerate(LEVELS) if room in rooms)
+
+
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def _room(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_point_one_way(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "unrolled":
+            names = (
+                [node.module] if "." in node.module else [f"unrolled.{a.name}" for a in node.names]
+            )
+        elif isinstance(node, ast.Import):
+            names = [a.name for a in node.names if a.name.startswith("unrolled.")]
+        for name in names:
+            assert _level(name.split(".")[1]) <= _level(_room(path)), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_says_what_it_is(path):
+    text = path.read_text(encoding="utf-8")
+    assert not text or ast.get_docstring(ast.parse(text)), "its first line says what lives there"
+
+
+def test_the_core_is_an_evenings_reading():
+    lines = 0
+    for path in FILES:
+        if _room(path) in CORE:
+            lines += sum(bool(line.strip()) for line in path.read_text("utf-8").splitlines())
+    assert lines < 2500
+
+
+def test_public_names_are_documented():
+    for name in unrolled.__all__:
+        assert getattr(unrolled, name).__doc__, name

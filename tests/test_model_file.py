@@ -1,0 +1,106 @@
+"""Model files come back as they were, and say in one sentence when they cannot."""
+
+import json
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from problems import cells, problem
+
+import unrolled as un
+from unrolled.files import write_text
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("cell", "activation"), list(cells()))
+def test_a_saved_network_is_the_same(cell, activation, dtype, tmp_path):
+    p = problem(cell, activation, dtype=dtype)
+    un.save(p.net, tmp_path / "model.safetensors")
+    net = un.load(tmp_path / "model.safetensors")
+    assert net.settings == p.net.settings
+    for name, value in p.net.parameters.items():
+        assert net.parameters[name].tobytes("F") == value.tobytes("F")
+        assert net.parameters[name].flags.f_contiguous
+    assert net.loss(*p.arguments) == p.net.loss(*p.arguments)
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "model.safetensors"
+    un.save(problem("rnn").net, path)
+    return path
+
+
+def _rewrite(path, metadata=None, **tensors):
+    with safetensors.safe_open(path, framework="numpy") as file:
+        old, held = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    path.write_bytes(safetensors.numpy.save(held | tensors, old | (metadata or {})))
+
+
+def _refusal(path):
+    with pytest.raises(un.UnrolledError) as refusal:
+        un.load(path)
+    assert "\n" not in str(refusal.value)
+    assert str(path) in str(refusal.value)
+    return str(refusal.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    assert "is not there" in _refusal(tmp_path / "none.safetensors")
+    assert "is not there" in _refusal(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\xff" * 64, b"\x80\x04\x95pickle",
+                                     (2**62).to_bytes(8, "little") + b"{}"])  # fmt: skip
+def test_a_file_of_another_kind(tmp_path, content):
+    path = tmp_path / "other.safetensors"
+    path.write_bytes(content)
+    assert "cannot be read" in _refusal(path)
+
+
+def test_a_truncated_file(model):
+    model.write_bytes(model.read_bytes()[:-9])
+    assert "cannot be read" in _refusal(model)
+
+
+def test_another_programs_safetensors(tmp_path):
+    path = tmp_path / "theirs.safetensors"
+    path.write_bytes(safetensors.numpy.save({"W": np.ones(3)}))
+    assert "not written by Unrolled" in _refusal(path)
+
+
+def test_a_newer_format_says_so(model):
+    _rewrite(model, {"unrolled": '{"format": 9}'})
+    assert "has format 9, this version reads 1" in _refusal(model)
+
+
+@pytest.mark.parametrize("settings", ["{", "[]", '{"n_x": 3}', json.dumps({"n_x": 3, "evil": 1})])
+def test_damaged_settings(model, settings):
+    _rewrite(model, {"unrolled": f'{{"format": 1, "settings": {settings}}}'})
+    assert "settings are damaged" in _refusal(model)
+
+
+@pytest.mark.parametrize(("tensors", "words"), [
+    ({"W_aa": np.ones((5, 4))}, "W_aa has shape (5, 4)"),
+    ({"W_aa": np.ones((5, 5), "float32")}, "W_aa is float32"),
+    ({"W_aa": np.full((5, 5), np.nan)}, "W_aa is nan"),
+    ({"../../evil": np.ones(1)}, "../../evil is not one of this network's"),
+])  # fmt: skip
+def test_parameters_that_do_not_fit(model, tensors, words):
+    _rewrite(model, **tensors)
+    assert words in _refusal(model)
+
+
+def test_writing_leaves_the_old_file_when_it_fails(tmp_path, monkeypatch):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
+    with pytest.raises(un.UnrolledError, match=r"file.txt cannot be written: disk full"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(un.UnrolledError, match="cannot be written"):
+        un.save(problem("rnn").net, tmp_path / "none" / "model.safetensors")
