@@ -41,7 +41,7 @@ def test_every_stored_cell_is_tested():
 
 @pytest.mark.torch
 @pytest.mark.parametrize("sizes", [
-    {}, {"T": 1}, {"m": 1}, {"T": 1, "m": 1, "n_a": 2}, {"n_x": 6, "n_a": 6, "n_y": 6, "m": 6, "T": 6},
+    {}, {"T": 1}, {"m": 1}, {"T": 1, "m": 1, "n_a": 9}, {"n_x": 6, "n_a": 6, "n_y": 6, "m": 6, "T": 6},
     {"T": 50, "n_a": 20},
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("engine", engine_names())

@@ -198,7 +198,7 @@ class Network:
 
 def _real_dtype(dtype: Any) -> Any:
     for known in (np.dtype("float64"), np.dtype("float32")):
-        if dtype in (known.name, known, known.type):
+        if dtype is not None and dtype in (known.name, known, known.type):  # None equals float64
             return known
     raise UnrolledError(f"dtype is {dtype!r}: expected 'float64' or 'float32'")
 

@@ -1,0 +1,111 @@
+"""Prints into the documentation what the code says: run `make docs` after a change.
+
+Between `<!-- printed: ... -->` and `<!-- end -->` stands nothing typed by hand:
+
+    printed: unrolled equations rnn      what the command prints
+    printed: equation lstm dc dc_prev    those equations as LaTeX, recorded from the cell
+    printed: legend                      the legend
+    printed: output                      what the Python block above prints, when it is run
+    printed: file rnn                    the cell file
+"""
+
+import contextlib
+import inspect
+import io
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from unrolled import notation
+from unrolled.cells import load_cell
+from unrolled.cli.main import _unrolled
+from unrolled.equations.printers import LatexPrinter
+from unrolled.equations.step import build_step
+from unrolled.equations.table import record
+
+ROOT = Path(__file__).parent.parent
+PLACE = re.compile(r"(<!-- printed: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+PYTHON = re.compile(r"```python\n(.*?)```\n", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """Return every page that has something printed into it."""
+    return sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
+
+
+def refreshed(text: str) -> str:
+    """Return a page's text with everything printed anew."""
+
+    def printed(match: re.Match[str]) -> str:
+        return match[1] + _print(match[2], text[: match.start()]) + match[3]
+
+    return PLACE.sub(printed, text)
+
+
+def _print(what: str, before: str) -> str:
+    kind, *words = shlex.split(what)
+    if kind == "unrolled":
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            _unrolled.main(words, prog_name="unrolled", standalone_mode=False)
+        return _fence("text", out.getvalue())
+    if kind == "equation":
+        return _equations(words[0], words[1:])
+    if kind == "legend":
+        return _legend()
+    if kind == "file":
+        return _fence(
+            "python", inspect.getsource(sys.modules[load_cell(words[0]).forward.__module__])
+        )
+    if kind == "output":
+        return _fence("text", _run(PYTHON.findall(before)))
+    raise SystemExit(f"nothing is known to print for {what!r}")
+
+
+def _fence(language: str, text: str) -> str:
+    return f"```{language}\n{text.rstrip()}\n```\n"
+
+
+def _equations(cell: str, names: list[str]) -> str:
+    table = record(build_step(cell))
+    printer = LatexPrinter(table)
+    rows = []
+    for name in names:
+        direction = "total" if name.startswith("Σ") else None
+        equation = next(
+            e for e in table.equations
+            if e.name == name.removeprefix("Σ") and (direction is None or e.direction == direction)
+        )  # fmt: skip
+        rows.append(" &= ".join(printer.equation(equation)))
+    body = " \\\\\n".join(rows)
+    return _fence("math", f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}")
+
+
+def _legend() -> str:
+    lines = ["| symbol | in code | shape | meaning |", "|---|---|---|---|"]
+    for entry in notation.LEGEND.values():
+        shape = notation.shape_text(notation.parse_shape(entry.shape))
+        lines.append(f"| {entry.text} | `{entry.name}` | {shape} | {entry.meaning} |")
+    for name, meaning in notation.DIMENSIONS.items():
+        lines.append(f"| {name} | `{name}` | | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _run(blocks: list[str]) -> str:
+    """Run the page's Python blocks from the first on, and return what the last one prints."""
+    known: dict[str, object] = {}
+    for block in blocks:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(block, known)
+    return out.getvalue()
+
+
+def main() -> None:
+    """Refresh every page."""
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        page.write_text(refreshed(text), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
