@@ -20,7 +20,7 @@ from pathlib import Path
 from unrolled import notation
 from unrolled.cells import load_cell
 from unrolled.cli.main import _unrolled
-from unrolled.equations.printers import LatexPrinter
+from unrolled.equations.printers import LATEX, Printer
 from unrolled.equations.step import build_step
 from unrolled.equations.table import record
 
@@ -68,7 +68,7 @@ def _fence(language: str, text: str) -> str:
 
 def _equations(cell: str, names: list[str]) -> str:
     table = record(build_step(cell))
-    printer = LatexPrinter(table)
+    printer = Printer(table, LATEX)
     rows = []
     for name in names:
         direction = "total" if name.startswith("Σ") else None

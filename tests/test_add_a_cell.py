@@ -62,6 +62,40 @@ def test_equations_and_gradcheck_commands(peephole, capsys, monkeypatch):
     assert "All 21 gradients are right." in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ("da = da_y + da_next", "da_y += da_next\n    da = da_y", "in place"),
+    ("tanh_c = tanh(c)", "tanh_c = c.clip(-1, 1)", "cannot be run"),
+    ("tanh_c = tanh(c)", "tanh_c = tan(c)", "name 'tan' is not defined"),
+    ('"dW_fx": dz_f @ x.T', '"dW_fx": x @ dz_f.T', "dW_fx has shape (n_x, n_a)"),
+    ('"dW_fx": dz_f @ x.T', '"dWfx": dz_f @ x.T', "dW_fx is not computed"),
+    ('"dc_prev": ', '"dc_previous": ', "dc_prev is not computed"),
+    ("x, a_prev, c_prev, f, i,", "x, a_prv, c_prev, f, i,", "asks for 'a_prv'"),
+    ('return {"f": f', 'return 1, {"f": f', "returns tuple"),
+    ('"tanh_c": tanh_c, "a": a', '"tanh_c": tanh_c', "forward asks for 'a', which nothing before computes"),
+])  # fmt: skip
+def test_a_cell_that_breaks_the_rules_makes_no_network(tmp_path, old, new, words):
+    path = tmp_path / "broken.py"
+    text = FILE.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UnrolledError) as refusal:
+        un.Network(path, n_x=5, n_a=5, n_y=2)
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_changed_file_is_taken_as_it_is_now(tmp_path, monkeypatch):
+    """Not as it was a moment ago: no compiled file is kept beside it."""
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    path, text = tmp_path / "mine.py", FILE.read_text(encoding="utf-8")
+    losses = []
+    for bias in ("1.0", "2.0", "1.0"):
+        path.write_text(text.replace('{"b_f": 1.0}', f'{{"b_f": {bias}}}'), encoding="utf-8")
+        losses.append(un.Network(path, n_x=3, n_a=5, n_y=2).parameters["b_f"][0, 0])
+    assert losses == [1.0, 2.0, 1.0]
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_it_trains_and_is_saved(peephole, tmp_path):
     text = "to be or not to be, that is the question: " * 30
     vocabulary = Vocabulary(text)
@@ -74,7 +108,7 @@ def test_it_trains_and_is_saved(peephole, tmp_path):
             break
     assert losses[-1] < losses[0] / 2
     un.save(net, tmp_path / "model.safetensors")
-    again = un.load(tmp_path / "model.safetensors")
+    again = un.load(tmp_path / "model.safetensors", cell=peephole)
     X = np.arange(n)[None]
     assert np.array_equal(again.forward(X)["y_hat"], net.forward(X)["y_hat"])
 
@@ -87,6 +121,14 @@ def test_it_trains_and_is_saved(peephole, tmp_path):
     ('"p_f": "n_a 1",', "", "forward asks for 'p_f', which is not in shapes"),
     ("def forward(", "def forward(:", "cannot be run"),
     ("import over_batch, sigmoid, tanh", "import over_bach", "cannot be run"),
+    ("import over_batch, sigmoid, tanh", "import over_batch, sigmoid, tanh\nimport sys\nsys.exit(3)",
+     "SystemExit"),
+    ('"b_f": "n_a 1"', '"b_f": "n_a"', "the shape of b_f is 'n_a'"),
+    ('"b_f": "n_a 1"', '"b_f": "n_q 1"', "the shape of b_f is 'n_q 1'"),
+    ('"b_f": "n_a 1"', '"b_f": 5', "the shape of b_f is 5"),
+    ('initial = {"b_f"', 'initial = {"b_g"', "initial names 'b_g'"),
+    ("initial = {", 'activations = "tanh"\ninitial = {', "activations is 'tanh'"),
+    ("initial = {", 'activations = ("tanh",)\ninitial = {', "takes an activation g"),
 ])  # fmt: skip
 def test_a_file_that_is_no_cell_says_why(tmp_path, old, new, words):
     path = tmp_path / "broken.py"

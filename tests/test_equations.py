@@ -94,6 +94,48 @@ def test_shapes_on_symbols_are_shapes_of_arrays(cell, activation):
         assert tape[1][equation.name].shape == shape
 
 
+@pytest.mark.parametrize("cell", cell_names())
+def test_equations_stand_in_the_order_of_computation(cell):
+    """Nothing is used before the equation that computes it."""
+    table = record(build_step(cell))
+    computed = {e.name for e in table.of("forward")} | {e.name for e in table.of("backward")}
+    seen = set()
+    for equation in (*table.of("forward"), *table.of("backward")):
+        used = {leaf.name for leaf in equation.expression.leaves()}
+        assert used & computed <= seen
+        seen.add(equation.name)
+
+
+def test_brackets_stand_where_they_are_needed():
+    table = record(build_step("lstm"))
+    text, latex = printers.Printer(table), printers.Printer(table, printers.LATEX)
+    a, c, b = (Symbol.quantity(n, table.shapes[n]) for n in ("a", "c", "b_f"))
+    for expression, expected in (
+        (a - (c + a), "a⟨t⟩ − (c⟨t⟩ + a⟨t⟩)"),
+        ((a - c) + a, "a⟨t⟩ − c⟨t⟩ + a⟨t⟩"),
+        ((a + c) * a, "(a⟨t⟩ + c⟨t⟩) ∘ a⟨t⟩"),
+        ((a + c) ** 2, "(a⟨t⟩ + c⟨t⟩)²"),
+        ((a * c).T @ a, "(a⟨t⟩ ∘ c⟨t⟩)ᵀ a⟨t⟩"),
+        (a * (a @ (a.T @ c)), "a⟨t⟩ ∘ (a⟨t⟩ a⟨t⟩ᵀ c⟨t⟩)"),
+        (PRIMITIVES["over_batch"](a) * c, "(Σ_m a⟨t⟩) ∘ c⟨t⟩"),
+        (c * PRIMITIVES["over_batch"](a * c), "c⟨t⟩ ∘ Σ_m a⟨t⟩ ∘ c⟨t⟩"),
+        (PRIMITIVES["over_batch"](a + c), "Σ_m (a⟨t⟩ + c⟨t⟩)"),
+        (-(a + c), "−(a⟨t⟩ + c⟨t⟩)"),
+        (-a * c, "(−a⟨t⟩) ∘ c⟨t⟩"),
+        (a / (b * c), "a⟨t⟩ / (b_f ∘ c⟨t⟩)"),
+        (a - (-3.0), "a⟨t⟩ − (-3)"),
+        (a * 0.123456789, "a⟨t⟩ 0.123456789"),
+    ):
+        assert text.print(expression) == expected
+    for value, expected in (
+        (1e-8, r"1\cdot 10^{-8}"),
+        (2.0, "2"),
+        (0.5, r"\tfrac12"),
+        (1e30, r"1\cdot 10^{30}"),
+    ):
+        assert latex.print(Symbol("number", value=value)) == expected
+
+
 def test_text_of_the_plain_cell():
     text = printers.to_text(record(build_step("rnn")), links=True)
     for line in (
@@ -233,7 +275,7 @@ def test_a_cell_that_breaks_the_rules_says_so(tmp_path, changed, words):
 def test_the_right_cell_of_the_template_passes(tmp_path):
     table = record(build_step(_cell(tmp_path)))
     ours = record(build_step("rnn", "tanh"))
-    text, other = printers.TextPrinter(table), printers.TextPrinter(ours)
+    text, other = printers.Printer(table), printers.Printer(ours)
     assert [text.equation(e) for e in table.equations] == [
         other.equation(e) for e in ours.equations
     ]

@@ -90,6 +90,78 @@ def _saturated():
     return p
 
 
+@pytest.mark.parametrize("wrong", ["da / (a - a)", "da * (a + 1e308) * 1e308"])
+def test_a_gradient_that_is_no_number_is_wrong(tmp_path, wrong):
+    p = problem(_wrong(tmp_path, "rnn", "dz_a = g.backward(da, a)", f"dz_a = {wrong}"))
+    assert un.gradient_check(p.net, *p.arguments).verdict == "wrong"
+
+
+def test_a_loss_that_is_no_number_proves_nothing():
+    p = problem("rnn", output="linear")
+    p.net.parameters["W_ya"] *= 1e200
+    report = un.gradient_check(p.net, *p.arguments)
+    assert report.verdict == "not testable"
+    assert all("loss is" in row.note for row in report.rows)
+
+
+def test_logits_of_exactly_zero_are_right():
+    """Softplus is smooth at 0, however it is computed."""
+    p = problem("rnn", output="sigmoid")
+    p.net.parameters["W_ya"][:] = p.net.parameters["b_y"][:] = 0
+    rows = {row.name: row for row in un.gradient_check(p.net, *p.arguments).rows}
+    assert rows["W_ya"].verdict == rows["b_y"].verdict == "right"
+
+
+@pytest.mark.parametrize("m", [50, 500, 3000])
+def test_a_kink_is_seen_however_small_its_share(m):
+    p = problem("rnn", "relu", m=m)
+    p.net.parameters["b_a"][2] = 0
+    p.X[:, 0, 0] = 0
+    report = un.gradient_check(p.net, p.X, p.Y, entries=5)
+    rows = {row.name: row for row in report.rows}
+    assert report.verdict == rows["b_a"].verdict == "right"
+    assert rows["b_a"].on_kink == 1
+    assert not report.passed, "an entry on a kink is not proved"
+    assert "1 of 5 entries tried meet a kink" in repr(report)
+
+
+def test_exploding_gradients_are_right():
+    p = problem("rnn", "relu", T=100)
+    p.net.parameters["W_aa"][:] = np.abs(p.net.parameters["W_aa"]) * 1.5
+    report = un.gradient_check(p.net, *p.arguments, entries=5)
+    assert max(row.scale for row in report.rows) > 1e6
+    assert report.verdict == "right"
+
+
+def test_inputs_of_very_different_sizes_are_right():
+    p = problem("lstm")
+    p.X[0] *= 1e5
+    for name, value in p.net.parameters.items():
+        if name.endswith("x"):
+            value[:, 0] /= 1e5
+    assert un.gradient_check(p.net, *p.arguments).verdict == "right"
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_rounding_inside_a_product_is_measured(cell):
+    """Inputs as large as timestamps, whose size cancels in W x: digits are lost, and none is wrong."""
+    p = problem(cell, n_x=64)
+    for name, value in p.net.parameters.items():
+        if name.endswith("x"):
+            value -= value.mean(axis=1, keepdims=True)
+    p.X += 1e8
+    assert un.gradient_check(p.net, *p.arguments, entries=5).verdict != "wrong"
+
+
+def test_a_gradient_that_vanishes_on_the_way_is_said_to():
+    p = problem("rnn", T=300, last=True)
+    p.net.parameters["W_aa"] *= 1e-3
+    p.net.parameters["b_a"][:] *= 0.1
+    rows = {row.name: row for row in un.gradient_check(p.net, *p.arguments, entries=3).rows}
+    assert rows["a0"].verdict == "not testable"
+    assert "vanished on the way" in rows["a0"].note
+
+
 def test_saturated_units_are_not_testable_and_it_says_why():
     p = _saturated()
     report = un.gradient_check(p.net, *p.arguments)

@@ -38,6 +38,7 @@ def _refusal(function, *arguments, **options):
     (P.X.astype(object), ["X is object"]),
     (np.full((3, 7, 4), "a"), ["X is <U1"]),
     ([[1.0, 2.0], [3.0]], ["X cannot be read as an array"]),
+    (np.ma.masked_array(P.X, P.X > 0), ["X is a masked array"]),
     (np.ones((3, 7, 4), int), ["integers are labels (m, T)", "X.astype(float)"]),
     (_with(np.zeros((7, 4), int), (5, 1), 3), ["label 3 at sequence 5, step 1", "expected 0 to 2"]),
     (_with(np.zeros((7, 4), int), (5, 1), -1), ["label -1", "expected 0 to 2"]),
@@ -67,6 +68,7 @@ def test_inputs(X, words):
     (EYE[:, :, :3], ["Y has shape (2, 7, 3)"]),
     (EYE > 0, ["Y is bool"]),
     (np.float64(1.0), ["Y has shape ()"]),
+    (None, ["Y is None", "labels (m, T)"]),
 ])  # fmt: skip
 def test_targets(Y, words):
     sentence = _refusal(P.net.loss_and_gradients, P.X, Y)
@@ -126,6 +128,7 @@ def test_states(state, words):
     ({"b_f": np.zeros(5)}, ["parameter b_f has shape (5,)", "(n_a, 1) = (5, 1)"]),
     ({"b_f": np.zeros((5, 1), "float32")}, ["parameter b_f is float32", "float64"]),
     ({"b_f": 0.0}, ["parameter b_f is float"]),
+    ({"b_f": np.ma.zeros((5, 1))}, ["parameter b_f is MaskedArray"]),
     ({"W_aa": np.zeros((5, 5))}, ["parameter W_aa is not one of this network's"]),
     ({"W_fa": np.full((5, 5), np.inf)}, ["parameter W_fa is inf at unit 0, unit 0"]),
 ])  # fmt: skip
@@ -172,6 +175,12 @@ def test_upstream(upstream, words):
     ({"dtype": "complex128"}, ["dtype is 'complex128'"]),
     ({"dtype": "nonsense"}, ["dtype is 'nonsense'"]),
     ({"dtype": None}, ["dtype is None"]),
+    ({"dtype": "f8,,"}, ["dtype is 'f8,,'"]),
+    ({"dtype": 3}, ["dtype is 3"]),
+    ({"output": ["softmax"]}, ["output ['softmax']"]),
+    ({"loss": ["x"]}, ["loss ['x']"]),
+    ({"activation": ""}, ["activation ''"]),
+    ({"loss": ""}, ["loss ''"]),
     ({"seed": -1}, ["seed is -1"]),
     ({"seed": None}, ["seed is None"]),
     ({"engine": "warp"}, ["engine 'warp'", "'reference'"]),
@@ -182,6 +191,27 @@ def test_settings(settings, words):
     sentence = _refusal(un.Network, **({"n_x": 3, "n_a": 5, "n_y": 2} | settings))
     for word in words:
         assert word in sentence
+
+
+def test_a_run_of_another_network():
+    run = P.net.forward(P.X)
+    for other in (problem("gru").net, problem("lstm", n_a=6).net):
+        assert "not one of this network's" in _refusal(other.backward, run, {})
+    assert "not one of this network's" in _refusal(P.net.backward, None, {})
+
+
+@pytest.mark.parametrize(
+    "counts", [{"entries": 0}, {"entries": 2.5}, {"directions": -1}, {"seed": -1}]
+)
+def test_counts_of_a_gradient_check(counts):
+    [name] = counts
+    assert f"{name} is" in _refusal(un.gradient_check, P.net, P.X, P.Y, **counts)
+
+
+def test_parameters_that_are_no_dictionary():
+    net = P.net.astype("float64")
+    net.parameters = None
+    assert "parameters is NoneType" in _refusal(net.forward, P.X)
 
 
 def test_reduction_and_lengths():

@@ -80,6 +80,30 @@ def test_damaged_settings(model, settings):
     assert "settings are damaged" in _refusal(model)
 
 
+def test_settings_of_another_size_are_seen_before_memory_is_taken(model):
+    settings = problem("rnn").net.settings | {"n_a": 10**6}
+    _rewrite(model, {"unrolled": json.dumps({"format": 1, "settings": settings})})
+    assert "expected (n_a, n_a) = (1000000, 1000000)" in _refusal(model)
+
+
+def test_a_model_file_does_not_choose_which_code_runs(model, tmp_path):
+    (tmp_path / "evil.py").write_text("raise RuntimeError('it ran')", encoding="utf-8")
+    settings = problem("rnn").net.settings | {"cell": str(tmp_path / "evil.py")}
+    _rewrite(model, {"unrolled": json.dumps({"format": 1, "settings": settings})})
+    assert "say where the cell file is, with cell=" in _refusal(model)
+
+
+def test_a_network_that_is_not_in_order_does_not_replace_one_that_is(model):
+    before, net = model.read_bytes(), problem("rnn").net
+    net.parameters["W_aa"][0, 0] = np.nan
+    with pytest.raises(un.UnrolledError, match="W_aa is nan"):
+        un.save(net, model)
+    assert model.read_bytes() == before
+    for path in (".", ""):
+        with pytest.raises(un.UnrolledError, match="is a folder"):
+            un.save(problem("rnn").net, path)
+
+
 @pytest.mark.parametrize(("tensors", "words"), [
     ({"W_aa": np.ones((5, 4))}, "W_aa has shape (5, 4)"),
     ({"W_aa": np.ones((5, 5), "float32")}, "W_aa is float32"),

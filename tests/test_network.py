@@ -1,5 +1,8 @@
 """What a network is: equalities between ways to say the same thing."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -169,6 +172,7 @@ def test_parameters_can_be_changed_in_place():
 def test_a_run_keeps_its_own_numbers():
     """Changing X or the parameters after a forward does not change that run's backward."""
     p = problem("gru")
+    p.X = np.asfortranarray(p.X)  # in the engine's own layout, so that nothing has to copy it
     run, untouched = p.net.forward(p.X, p.state), p.net.forward(p.X.copy(), p.state)
     upstream = {"a": np.ones((5, 7, 4))}
     expected = p.net.backward(untouched, upstream, inputs=True)
@@ -188,6 +192,36 @@ def test_nothing_given_is_changed():
     assert np.array_equal(p.Y, copies[1])
     for name, value in p.state.items():
         assert np.array_equal(value, copies[2][name])
+
+
+def test_a_recorded_quantity_cannot_be_written_over():
+    p = problem("rnn")
+    run = p.net.forward(p.X)
+    with pytest.raises(ValueError, match="read-only"):
+        run["a"][:] = 7
+
+
+@pytest.mark.parametrize("targets", [False, True])
+def test_the_upstream_is_all_that_goes_back(targets):
+    """A tape of a loss has targets, but going back from an upstream does not add its loss."""
+    p = problem("lstm")
+    run = p.net.tape(*p.arguments) if targets else p.net.forward(p.X, p.state)
+    assert not any(gradient.any() for gradient in p.net.backward(run, {}).values())
+    upstream = {"y_hat": np.ones((2, 7, 4)), "a": np.ones((5, 7, 4))}
+    expected = p.net.backward(p.net.forward(p.X, p.state), upstream)
+    for name, gradient in p.net.backward(run, upstream).items():
+        assert np.array_equal(gradient, expected[name])
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+@pytest.mark.parametrize(("cell", "activation"), CELLS)
+def test_a_copy_is_the_same_and_its_own(cell, activation, copied):
+    p = problem(cell, activation, dtype="float32")
+    other = copied(p.net)
+    assert other.settings == p.net.settings
+    assert other.loss(*p.arguments) == p.net.loss(*p.arguments)
+    other.parameters["b_y"] += 1
+    assert not np.array_equal(other.parameters["b_y"], p.net.parameters["b_y"])
 
 
 def test_astype_is_a_copy():

@@ -121,7 +121,7 @@ def test_the_state_is_carried_and_fresh_ones_start_at_zero():
         run = net.forward(X, None if fresh else state)
         expected.append(net.loss(X, Y, None if fresh else state))
         state = run.state
-    found = [row.loss for row in train(net, windows, SGD(0.0))]
+    found = [row.loss for row in train(net, windows, SGD(1e-300))]
     assert_close(found, expected, 15)
 
 
@@ -140,6 +140,35 @@ def test_training_lowers_the_loss_and_is_repeatable():
         assert value.tobytes() == other.parameters[name].tobytes()
     assert [r.step for r in first] == list(range(1, 81))
     assert all(r.targets == 48 for r in first)
+
+
+def test_the_loop_clips():
+    net, vocabulary = _network()
+    before = {name: value.copy() for name, value in net.parameters.items()}
+    window = next(stream_windows(vocabulary.encode(TEXT), 2, 20))
+    [row] = train(net, [window], SGD(1.0), clip=0.01)
+    moved = math.sqrt(sum(np.sum((net.parameters[n] - v) ** 2) for n, v in before.items()))
+    assert row.clipped
+    assert row.gradient_norm > 0.01
+    assert moved == pytest.approx(0.01, rel=1e-9)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: SGD(0), lambda: SGD(-1.0), lambda: Adam(math.nan),
+    lambda: list(train(_network()[0], [], SGD(1.0), clip=0.0)),
+    lambda: list(train(_network()[0], [], SGD(1.0), clip=math.nan)),
+    lambda: next(stream_windows(np.arange(9), 0, 1)),
+    lambda: next(stream_windows(np.arange(9), 1, 0)),
+    lambda: sample(_network()[0], Vocabulary("ab"), prefix="a"),
+])  # fmt: skip
+def test_settings_that_make_no_sense(make):
+    with pytest.raises(un.UnrolledError, match="expected"):
+        make()
+
+
+def test_the_smallest_temperature_takes_the_likeliest():
+    net, vocabulary = _network()
+    assert len(set(sample(net, vocabulary, 5, temperature=1e-310))) == 1
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_parameters():

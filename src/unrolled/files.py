@@ -11,6 +11,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises UnrolledError where the folder cannot be written to.
     """
+    if path.is_dir():
+        raise UnrolledError(f"{path} cannot be written: it is a folder")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:

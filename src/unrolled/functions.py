@@ -88,7 +88,8 @@ def leaky_relu(z: Array) -> Array:
 def softplus(z: Array) -> Array:
     """Return log(1 + e^z), entry by entry, without overflow."""
     xp = namespace(z)
-    return relu(z) + xp.log1p(xp.exp(xp.where(xp.real(z) < 0, z, -z)))
+    negative = xp.real(z) < 0  # the same side in both terms, so that the slope at 0 is ½
+    return xp.where(negative, 0.0, z) + xp.log1p(xp.exp(xp.where(negative, z, -z)))
 
 
 @primitive("elementwise")

@@ -35,13 +35,15 @@ def check_size(name: str, value: Any) -> int:
 
 def check_parameters(parameters: Mapping[str, Array], step: Step, sizes: Sizes, dtype: Any) -> None:
     """Raise UnrolledError unless every parameter is there with its shape, its dtype, and finite."""
+    if not isinstance(parameters, Mapping):
+        raise UnrolledError(f"parameters is {type(parameters).__name__}: expected a dictionary")
     for name in parameters.keys() ^ step.parameters.keys():
         what = "is missing" if name in step.parameters else "is not one of this network's"
         raise UnrolledError(f"parameter {name} {what}: expected {', '.join(step.parameters)}")
     for name, axes in step.parameters.items():
         value = parameters[name]
-        if not isinstance(value, np.ndarray) or value.dtype != dtype:
-            came = getattr(value, "dtype", type(value).__name__)
+        if type(value) is not np.ndarray or value.dtype != dtype:
+            came = value.dtype if type(value) is np.ndarray else type(value).__name__
             raise UnrolledError(f"parameter {name} is {came}: expected an array of {dtype}")
         _check_shape(f"parameter {name}", value, axes, sizes)
         _check_finite(f"parameter {name}", value, axes)
@@ -170,7 +172,7 @@ def _label_targets(Y: Array, sizes: Sizes, softmax: bool, last_only: bool) -> tu
     if both and ((Y == 0) | (Y == 1)).all() and (Y.sum(axis=0) == 1).all():
         raise UnrolledError(
             f"Y could be read both ways: integers {Y.shape} are labels (m, T), and these are also "
-            "one-hot columns (n_y, m); pass one-hot columns as floats, labels as floats (n_y, m, T)"
+            "one-hot columns (n_y, m); to say which, pass floats (n_y, m, T), a column for each step"
         )
     return Y, Y >= 0
 
@@ -187,7 +189,7 @@ def _refuse_float_labels(Y: Array, sizes: Sizes) -> None:
     if Y.shape == (m, T) == (n_y, m) and whole and (Y >= -1).all() and (n_y > Y).all() and m > 1:
         raise UnrolledError(
             f"Y could be read both ways: floats {Y.shape} may be columns (n_y, m) of the last step, "
-            "or labels (m, T); pass labels as integers, columns with their steps as (n_y, m, T)"
+            "or labels (m, T); to say which, pass floats (n_y, m, T), a column for each step"
         )
 
 
@@ -261,10 +263,13 @@ def _real(name: str, value: Any, axes: Shape, sizes: Sizes, dtype: Any) -> Array
 
 
 def _array(name: str, value: Any) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise UnrolledError(f"{name} is a masked array: expected an array without a mask")
     try:
         return np.asarray(value)
-    except (ValueError, TypeError) as error:
-        raise UnrolledError(f"{name} cannot be read as an array: {error}") from None
+    except Exception as error:  # whatever another library's array raises
+        reason = " ".join(str(error).split())
+        raise UnrolledError(f"{name} cannot be read as an array: {reason}") from None
 
 
 def _check_shape(name: str, value: Array, axes: Shape, sizes: Sizes) -> None:

@@ -1,4 +1,8 @@
-"""Model files: the parameters as safetensors, with the settings inside. Nothing is unpickled."""
+"""Model files: the parameters as safetensors, with the settings inside.
+
+Nothing is unpickled and no code is run: a network with a cell of one's own is loaded by saying where
+its cell file is.
+"""
 
 import json
 from pathlib import Path
@@ -8,6 +12,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from unrolled.cells import cell_names
+from unrolled.equations.step import build_step
 from unrolled.errors import UnrolledError
 from unrolled.files import write_bytes
 from unrolled.inputs import check_parameters
@@ -17,49 +23,70 @@ FORMAT = 1
 
 
 def save(net: Network, path: str | Path) -> None:
-    """Write a network to `path`. Raises UnrolledError where it cannot be written."""
+    """Write a network to `path`.
+
+    Raises UnrolledError where its parameters are not in order (an older file is then left as it
+    was), or where the file cannot be written.
+    """
+    check_parameters(net.parameters, net.step, net.sizes, net.dtype)
     tensors = {name: np.ascontiguousarray(value) for name, value in net.parameters.items()}
     # one entry, because the order of several is not the same from run to run
     metadata = {"unrolled": json.dumps({"format": FORMAT, "settings": net.settings})}
     write_bytes(Path(path), safetensors.numpy.save(tensors, metadata))
 
 
-def load(path: str | Path) -> Network:
+def load(path: str | Path, cell: Any = None) -> Network:
     """Return the network in the file `path`.
 
-    Raises UnrolledError where there is none, or where the file is damaged or of another kind.
+    `cell` says where the cell file is, for a cell that is not in the package: a model file does not
+    choose which code runs. Raises UnrolledError where there is no such file, or where it is damaged
+    or of another kind.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UnrolledError(f"model file {path} is not there")
+    metadata, parameters = _read(Path(path))
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise UnrolledError(f"model file {path} cannot be read: {error}") from None
-    net = _network(path, metadata)
-    parameters = {name: np.asfortranarray(value) for name, value in tensors.items()}
-    try:
-        check_parameters(parameters, net.step, net.sizes, net.dtype)
+        return _network(metadata, parameters, cell)
     except UnrolledError as error:
         raise UnrolledError(f"model file {path}: {error}") from None
-    net.parameters = {name: parameters[name] for name in net.step.parameters}
-    return net
+    except Exception:  # whatever settings that nobody wrote by hand may hold
+        raise UnrolledError(f"model file {path}: its settings are damaged") from None
 
 
-def _network(path: Path, metadata: dict[str, str]) -> Network:
-    if "unrolled" not in metadata:
-        raise UnrolledError(f"model file {path} was not written by Unrolled: it has no settings")
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
     try:
-        held: dict[str, Any] = json.loads(metadata["unrolled"])
-        if held["format"] != FORMAT:
-            raise UnrolledError(
-                f"model file {path} has format {held['format']}, "
-                f"this version reads {FORMAT}: a newer version of Unrolled is needed"
-            )
-        return Network(**held["settings"])
+        if not path.is_file():
+            raise UnrolledError(f"model file {path} is not there")
+        with safetensors.safe_open(path, framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
     except UnrolledError:
         raise
-    except (KeyError, TypeError, ValueError):
-        raise UnrolledError(f"model file {path}: its settings are damaged") from None
+    except Exception as error:  # of safetensors, of the system, of a dtype NumPy lacks
+        reason = " ".join(str(error).split())
+        raise UnrolledError(f"model file {path} cannot be read: {reason}") from None
+    return metadata, {name: np.asfortranarray(value) for name, value in tensors.items()}
+
+
+def _network(metadata: dict[str, str], parameters: dict[str, Any], cell: Any) -> Network:
+    if "unrolled" not in metadata:
+        raise UnrolledError("it was not written by Unrolled, for it has no settings")
+    held: dict[str, Any] = json.loads(metadata["unrolled"])
+    if held["format"] != FORMAT:
+        raise UnrolledError(
+            f"it has format {held['format']}, this version reads {FORMAT}: "
+            "a newer version of Unrolled is needed"
+        )
+    settings: dict[str, Any] = held["settings"]
+    if cell is not None:
+        settings["cell"] = cell
+    elif settings["cell"] not in cell_names():
+        raise UnrolledError(
+            f"its cell is {settings['cell']!r}, which is not in the package: "
+            "say where the cell file is, with cell=…"
+        )
+    names = ("cell", "activation", "output", "loss")
+    step = build_step(**{name: settings[name] for name in names})
+    sizes = {name: settings[name] for name in ("n_x", "n_a", "n_y")}
+    check_parameters(parameters, step, sizes, np.dtype(settings["dtype"]))  # before making any
+    net = Network(**settings)
+    net.parameters = {name: parameters[name] for name in net.step.parameters}
+    return net

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from copy import copy, deepcopy
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from unrolled.batch import Batch
 from unrolled.engines import load_engine
 from unrolled.equations.step import build_step
 from unrolled.equations.table import record
@@ -55,14 +57,15 @@ class Network:
         self.sizes = {name: check_size(name, size) for name, size in sizes.items()}
         self.dtype = _real_dtype(dtype)
         self.seed = _seed(seed)
-        self.engine = load_engine(engine)
+        self.engine_name = engine
+        load_engine(engine)
         self.parameters = initial_parameters(self.step, self.sizes, self.seed, self.dtype)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What makes this network again, parameters aside: the arguments of the constructor."""
         step = self.step
-        cell = self.cell.__file__ if isinstance(self.cell, ModuleType) else str(self.cell)
+        cell = self.cell.__name__ if isinstance(self.cell, ModuleType) else str(self.cell)
         return {
             "cell": cell, **self.sizes,
             "activation": step.activation.name if step.activation else None,
@@ -70,15 +73,30 @@ class Network:
             "dtype": self.dtype.name, "seed": self.seed,
         }  # fmt: skip
 
+    @property
+    def engine(self) -> ModuleType:
+        """The engine that runs this network."""
+        return load_engine(self.engine_name)
+
     def astype(self, dtype: Any) -> "Network":
         """Return a copy with its parameters in another dtype."""
         other = copy(self)
         other.dtype = _real_dtype(dtype)
+        check_parameters(self.parameters, self.step, self.sizes, self.dtype)
         other.parameters = {
             name: np.array(value, dtype=other.dtype, order="F")
             for name, value in self.parameters.items()
         }
         return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle holds: how to make the network again, and its parameters."""
+        arguments = self.settings | {"cell": self.cell, "engine": self.engine_name}
+        return {"arguments": arguments, "parameters": self.parameters}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state["arguments"])  # type: ignore[misc]
+        self.parameters = state["parameters"]
 
     def forward(self, X: Array, state: Any = None, lengths: Any = None) -> Tape:
         """Run the network over X and return every named quantity of the way.
@@ -91,8 +109,7 @@ class Network:
         Returns a Tape: run["z_a"] (n_a, m, T), run["a"], run["y_hat"] (n_y, m, T), …; run.state is
         the final state, {"a": (n_a, m), "c": …}. Raises UnrolledError for bad input.
         """
-        self._check(lengths)
-        batch = deepcopy(make_batch(self.step, self.sizes, self.dtype, X, state))
+        batch = deepcopy(self._batch(X, state, lengths))
         parameters = deepcopy(self.parameters)
         kept, final, _ = self.engine.forward(self.step, parameters, batch, keep=None)
         return Tape(self.step, parameters, batch, kept, final)
@@ -101,8 +118,7 @@ class Network:
         self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean"
     ) -> float:
         """Return the loss alone; the arguments are those of `loss_and_gradients`."""
-        self._check(lengths)
-        batch = make_batch(self.step, self.sizes, self.dtype, X, state, Y, reduction)
+        batch = self._batch(X, state, lengths, _given(Y), reduction)
         return float(self.engine.forward(self.step, self.parameters, batch, frozenset())[2])
 
     def loss_and_gradients(
@@ -130,8 +146,7 @@ class Network:
         reduction: str = "mean", inputs: bool = False,
     ) -> tuple[float, dict[str, Array], dict[str, Array]]:  # fmt: skip
         """As `loss_and_gradients`, with the final state between them: what training carries on."""
-        self._check(lengths)
-        batch = make_batch(self.step, self.sizes, self.dtype, X, state, Y, reduction)
+        batch = self._batch(X, state, lengths, _given(Y), reduction)
         keep = self.step.needed(targets=True) | frozenset(self.step.states)
         kept, final, loss = self.engine.forward(self.step, self.parameters, batch, keep)
         wanted = frozenset({"dx"}) if inputs else frozenset()
@@ -144,7 +159,7 @@ class Network:
         """Return ∂loss/∂ of every parameter for any loss, from its gradients at what a run gave.
 
         Args:
-            run: what `forward` returned; its own parameters and inputs are used, even if the
+            run: what `forward` or `tape` returned; its own parameters and inputs are used, even if the
                 network's have changed since.
             upstream: any of "y_hat", "z_y" (n_y, m, T), "a", "c" (n_a, m, T), and "state":
                 {"a": da_T (n_a, m), "c": …} of the final state. What is missing is zero.
@@ -152,11 +167,16 @@ class Network:
 
         Raises UnrolledError for bad input.
         """
-        sizes = {**self.sizes, "m": run.batch.m, "T": run.batch.T}
+        if not isinstance(run, Tape) or run.step != self.step or run.sizes != self.sizes:
+            raise UnrolledError(
+                "run is not one of this network's: expected what its forward returned"
+            )
+        batch = replace(run.batch, Y=None, share=None)  # a tape's own loss is not added
+        sizes = {**self.sizes, "m": batch.m, "T": batch.T}
         outside = make_upstream(run.step, sizes, self.dtype, upstream)
         wanted = frozenset({"dx"}) if inputs else frozenset()
         found, totals = self.engine.backward(
-            run.step, run.parameters, run.batch, run.kept, outside, wanted
+            run.step, run.parameters, batch, run.kept, outside, wanted
         )
         return self._chosen(totals, found.arrays, inputs)
 
@@ -168,8 +188,7 @@ class Network:
         The arguments are those of `loss_and_gradients`; `tape.loss` and `tape.gradients` are what
         it returns.
         """
-        self._check(lengths)
-        batch = deepcopy(make_batch(self.step, self.sizes, self.dtype, X, state, Y, reduction))
+        batch = deepcopy(self._batch(X, state, lengths, _given(Y), reduction))
         parameters = deepcopy(self.parameters)
         kept, final, loss = self.engine.forward(self.step, parameters, batch, keep=None)
         found, totals = self.engine.backward(self.step, parameters, batch, kept, {}, keep=None)
@@ -181,10 +200,14 @@ class Network:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
         return f"Network({settings})  # {count:,} parameters"
 
-    def _check(self, lengths: Any) -> None:
+    def _batch(
+        self, X: Array, state: Any, lengths: Any, Y: Array = None, reduction: str = "mean"
+    ) -> Batch:
+        """Everything that comes in is looked at here."""
         if lengths is not None:
             raise UnrolledError("lengths came, but in this version all sequences have T steps")
         check_parameters(self.parameters, self.step, self.sizes, self.dtype)
+        return make_batch(self.step, self.sizes, self.dtype, X, state, Y, reduction)
 
     def _chosen(
         self, totals: dict[str, Array], found: Mapping[str, Array], inputs: bool
@@ -196,11 +219,21 @@ class Network:
         return chosen
 
 
+def _given(Y: Array) -> Array:
+    if Y is None:
+        raise UnrolledError(
+            "Y is None: expected labels (m, T) or (m,), or floats (n_y, m, T) or (n_y, m)"
+        )
+    return Y
+
+
 def _real_dtype(dtype: Any) -> Any:
-    for known in (np.dtype("float64"), np.dtype("float32")):
-        if dtype is not None and dtype in (known.name, known, known.type):  # None equals float64
-            return known
-    raise UnrolledError(f"dtype is {dtype!r}: expected 'float64' or 'float32'")
+    name = (
+        dtype if isinstance(dtype, str) else getattr(dtype, "__name__", getattr(dtype, "name", ""))
+    )
+    if name not in ("float64", "float32"):
+        raise UnrolledError(f"dtype is {dtype!r}: expected 'float64' or 'float32'")
+    return np.dtype(name)
 
 
 def _seed(seed: Any) -> int:

@@ -6,7 +6,7 @@ of a cell that was added today are printed as well as those of the oldest one.
 """
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 Shape = tuple[str | int, ...]
@@ -55,95 +55,60 @@ _PLAIN = [
           "0 where there is no target"),
     Entry("log_y_hat", "log ŷ", r"\log\hat y", "n_y m", "logarithm of the prediction, from the logits"),
     Entry("tanh_c", "tanh_c", r"\tanh_c", "n_a m", "tanh of the cell state"),
+    Entry("b_ca", "b_ca", "b_{ca}", "n_a 1", "bias of the candidate's recurrent part, inside the reset"),
+    Entry("z_ca", "z_ca", "z_{ca}", "n_a m", "recurrent part of the candidate, before the reset"),
     Entry("a_reset", "a_reset", r"a_{\mathrm{reset}}", "n_a m", "previous state after the reset gate"),
 ]  # fmt: skip
 
-LEGEND: dict[str, Entry] = {entry.name: entry for entry in _PLAIN} | {
+_LAYERS = {"a": "hidden state", "y": "output", "c": "candidate"} | {
+    gate: meaning.partition(":")[0] for gate, (_, _, meaning) in _GATES.items() if gate != "c_tilde"
+}
+
+
+def _of_layers() -> Iterator[Entry]:
+    """Weights, bias and pre-activation of every layer, named by where they lead and come from."""
+    for to, what in _LAYERS.items():
+        n = "n_y" if to == "y" else "n_a"
+        for source, of in (("a", "hidden state"), ("x", "input")):
+            name, shape = f"W_{to}{source}", f"{n} n_{source}"
+            yield Entry(
+                name, name, f"W_{{{to}{source}}}", shape, f"weights from the {of} to the {what}"
+            )
+        yield Entry(f"b_{to}", f"b_{to}", f"b_{to}", f"{n} 1", f"bias of the {what}")
+        meaning = "logits" if to == "y" else f"pre-activation of the {what}"
+        yield Entry(f"z_{to}", f"z_{to}", f"z_{to}", f"{n} m", meaning)
+
+
+LEGEND: dict[str, Entry] = {entry.name: entry for entry in (*_PLAIN, *_of_layers())} | {
     gate: Entry(gate, text, latex, "n_a m", meaning)
     for gate, (text, latex, meaning) in _GATES.items()
 }
 
-_STATES = {"a": "hidden state", "x": "input", "y": "output", "c": "candidate"}
-_LETTER = {"a": "n_a", "x": "n_x", "y": "n_y"}
+_CONTRIBUTIONS = {
+    "prev": "what this step hands back to the previous one",
+    "next": "what comes back from the next step",
+    "y": "what comes from this step's own output",
+}
 
 
 def entry(name: str) -> Entry:
     """Return the legend's line for code name `name`, derived by the notation's rules if need be."""
     if name in LEGEND:
         return LEGEND[name]
-    for rule in (_neighbour, _gradient, _weights, _bias, _pre_activation):
-        if (derived := rule(name)) is not None:
-            return derived
-    return Entry(name, name, _plain_latex(name), "", "")
-
-
-def _neighbour(name: str) -> Entry | None:
-    """`a_prev`: the same quantity one step earlier. `da_prev`, `da_next`, `da_y`: contributions."""
     base, _, suffix = name.rpartition("_")
     if suffix == "prev" and base in LEGEND:
         of = LEGEND[base]
-        meaning = f"{of.meaning} of the previous step"
-        return Entry(name, of.text, of.latex, of.shape, meaning)
-    if base[:1] == "d" and base[1:] in LEGEND and suffix in ("prev", "next", "y"):
-        of = entry(base)
-        where = {
-            "prev": "what this step hands back to the previous one",
-            "next": "what comes back from the next step",
-            "y": "what comes from this step's own output",
-        }[suffix]
-        latex = f"{of.latex}_{{\\mathrm{{{suffix}}}}}"
-        return Entry(name, f"{of.text}_{suffix}", latex, of.shape, f"{of.meaning}: {where}")
-    return None
-
-
-def _gradient(name: str) -> Entry | None:
-    if name[:1] != "d" or len(name) == 1 or name[1:].endswith(("_prev", "_next")):
-        return None
-    of = entry(name[1:])
-    if not of.meaning:
-        return None
-    return Entry(name, f"d{of.text}", f"d{of.latex}", of.shape, f"∂loss/∂{of.text}")
-
-
-def _weights(name: str) -> Entry | None:
-    if len(name) != 4 or not name.startswith("W_"):
-        return None
-    to, source = name[2], name[3]
-    meaning = f"weights from the {_STATES.get(source, source)} to the {_target_of(to)}"
-    shape = f"{_LETTER.get(to, 'n_a')} {_LETTER.get(source, 'n_a')}"
-    return Entry(name, name, f"W_{{{to}{source}}}", shape, meaning)
-
-
-def _bias(name: str) -> Entry | None:
-    if name == "b_ca":
-        meaning = "bias of the recurrent part of the candidate, inside the reset"
-        return Entry(name, name, "b_{ca}", "n_a 1", meaning)
-    if len(name) != 3 or not name.startswith("b_"):
-        return None
-    shape = f"{_LETTER.get(name[2], 'n_a')} 1"
-    return Entry(name, name, f"b_{name[2]}", shape, f"bias of the {_target_of(name[2])}")
-
-
-def _pre_activation(name: str) -> Entry | None:
-    if name == "z_ca":
-        meaning = "recurrent part of the candidate's pre-activation, before the reset"
-        return Entry(name, name, "z_{ca}", "n_a m", meaning)
-    if len(name) != 3 or not name.startswith("z_"):
-        return None
-    shape = f"{_LETTER.get(name[2], 'n_a')} m"
-    meaning = "logits" if name == "z_y" else f"pre-activation of the {_target_of(name[2])}"
-    return Entry(name, name, f"z_{name[2]}", shape, meaning)
-
-
-def _target_of(letter: str) -> str:
-    if letter in _GATES:
-        return _GATES[letter][2].partition(":")[0]
-    return _STATES.get(letter, letter)
-
-
-def _plain_latex(name: str) -> str:
+        return Entry(name, of.text, of.latex, of.shape, f"{of.meaning} of the previous step")
+    if base[:1] == "d" and base[1:] in LEGEND and suffix in _CONTRIBUTIONS:
+        of, latex = entry(base), rf"{entry(base).latex}_{{\mathrm{{{suffix}}}}}"
+        meaning = f"{of.meaning}: {_CONTRIBUTIONS[suffix]}"
+        return Entry(name, f"{of.text}_{suffix}", latex, of.shape, meaning)
+    if name[:1] == "d" and name[1:] in LEGEND:
+        of = LEGEND[name[1:]]
+        return Entry(name, f"d{of.text}", f"d{of.latex}", of.shape, f"∂loss/∂{of.text}")
     head, _, tail = name.partition("_")
-    return f"{head}_{{\\mathrm{{{tail}}}}}".replace("_}", "}") if tail else name
+    escaped = tail.replace("_", r"\_")
+    return Entry(name, name, rf"{head}_{{\mathrm{{{escaped}}}}}" if tail else name, "", "")
 
 
 _ASCII = str.maketrans(

@@ -114,7 +114,8 @@ def choose_loss(output: str, loss: str | None) -> Loss:
     """
     if loss == "squared_error" or (loss is None and output == "linear"):
         return SQUARED_ERROR
-    if (found := LOSSES.get((output, loss or "cross_entropy"))) is None:
+    kind = "cross_entropy" if loss is None else loss
+    if not isinstance(kind, str) or (found := LOSSES.get((output, kind))) is None:
         raise UnrolledError(
             f"loss {loss!r} does not go with output {output!r}: "
             "expected 'squared_error', or 'cross_entropy' with output 'softmax' or 'sigmoid'"

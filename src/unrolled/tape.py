@@ -33,9 +33,12 @@ class Tape(Mapping[str, Array]):
         self.batch = batch
         self.state = state
         self.loss = loss
+        self.sizes = {"n_x": batch.n_x, "n_a": len(batch.state["a"]), "n_y": batch.n_y}
         self.kept = kept
         self.gradients = gradients
         arrays = kept.arrays | (found.arrays if found else {})
+        for array in arrays.values():
+            array.flags.writeable = False  # a later backward reads them
         names = {f"d{name}" for name in parameters}
         self.shares = {name: array for name, array in arrays.items() if name in names}
         self._arrays = _given(step, batch, arrays) | {
@@ -79,10 +82,9 @@ class Tape(Mapping[str, Array]):
     def _title(self) -> str:
         batch = self.batch
         loss = "" if self.loss is None else f", loss {self.loss:.6g}"
-        return (
-            f"{type(self).__name__} of {self.step.cell.name}: n_x = {batch.n_x}, "
-            f"n_a = {len(batch.state['a'])}, n_y = {batch.n_y}, m = {batch.m}, T = {batch.T}{loss}"
-        )
+        sizes = {**self.sizes, "m": batch.m, "T": batch.T}
+        listed = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+        return f"{type(self).__name__} of {self.step.cell.name}: {listed}{loss}"
 
     def _rows(self) -> list[list[str]]:
         """For each quantity: symbol, name in code, shape, range, and its first numbers."""

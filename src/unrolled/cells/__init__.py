@@ -5,12 +5,13 @@ A cell file has a docstring (what it is, in one line), `source`, `shapes`, `forw
 """
 
 import importlib
-import importlib.machinery
 import inspect
 import pkgutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from unrolled.activations import ACTIVATIONS
 from unrolled.errors import UnrolledError
 from unrolled.parts import Part, arguments
 
@@ -31,7 +32,7 @@ def load_cell(cell: str | Path | ModuleType) -> Part:
         return _part(cell)
     if str(cell).endswith(".py"):
         return _part(_module_at(Path(cell)))
-    if cell in cell_names():
+    if isinstance(cell, str) and cell in cell_names():
         return _part(importlib.import_module(f"{__name__}.{cell}"))
     raise UnrolledError(
         f"cell {str(cell)!r} is not known: expected one of {', '.join(cell_names())}, "
@@ -42,12 +43,11 @@ def load_cell(cell: str | Path | ModuleType) -> Part:
 def _module_at(path: Path) -> ModuleType:
     if not path.is_file():
         raise UnrolledError(f"cell file {path} is not there")
-    loader = importlib.machinery.SourceFileLoader(path.stem, str(path))
-    module = ModuleType(path.stem, None)
+    module = ModuleType(path.stem)
     module.__file__ = str(path)
-    try:
-        loader.exec_module(module)
-    except Exception as error:
+    try:  # from its text: compiled files of an earlier text, in the same second, would be taken
+        exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
         raise UnrolledError(f"cell file {path} cannot be run: {error!r}") from error
     return module
 
@@ -60,34 +60,49 @@ def _part(module: ModuleType) -> Part:
     part = Part(
         name=name,
         title=(inspect.getdoc(module) or name).splitlines()[0],
-        source=module.source,
+        source=str(module.source),
         shapes=module.shapes,
         forward=module.forward,
         backward=module.backward,
         initial=getattr(module, "initial", {}),
-        activations=tuple(getattr(module, "activations", ())),
+        activations=getattr(module, "activations", ()),
     )
-    _check_arguments(part)
+    for check in (_check_declarations, _check_arguments):
+        if complaint := next(check(part), ""):
+            raise UnrolledError(f"cell {name}: {complaint}; see docs/add-a-cell.md")
     return part
 
 
-def _check_arguments(part: Part) -> None:
-    """A misspelled argument is said by name, here, and not as a KeyError in the middle of a run."""
+def _check_declarations(part: Part) -> Iterator[str]:
+    """Yield what is wrong with what a cell file declares."""
+    functions: tuple[object, ...] = (part.forward, part.backward)
+    if not all(map(callable, functions)):
+        yield "forward and backward have to be functions"
+    if not isinstance(part.shapes, dict) or "x" not in part.shapes:
+        yield "shapes has to be a dictionary that begins with x"
+    for quantity, shape in part.shapes.items():
+        axes = shape.split() if isinstance(shape, str) else []
+        if len(axes) != 2 or not set(axes) <= {"n_x", "n_a", "n_y", "m", "1"}:
+            yield f"the shape of {quantity} is {shape!r}, expected two of n_x n_a n_y m 1"
+    choices = part.activations
+    if not isinstance(choices, tuple | list) or not set(choices) <= ACTIVATIONS.keys():
+        yield f"activations is {choices!r}, expected a tuple of {', '.join(ACTIVATIONS)}"
+
+
+def _check_arguments(part: Part) -> Iterator[str]:
+    """Yield what is misspelt: said by name here, and not as a KeyError in the middle of a run."""
     if not part.states or part.states[0] != "a":
-        raise UnrolledError(f"cell {part.name}: forward has to take a_prev before any other state")
-    declared = {*part.shapes, *(f"{state}_prev" for state in part.states), "g"}
-    for name in part.inputs:
-        if name not in declared:
-            raise UnrolledError(
-                f"cell {part.name}: forward asks for {name!r}, which is not in shapes "
-                f"({', '.join(part.shapes)})"
-            )
+        yield "forward has to take a_prev before any other state"
     for state in part.states:
         if state not in part.shapes:
-            raise UnrolledError(f"cell {part.name}: the state {state!r} is not in shapes")
+            yield f"the state {state!r} is not in shapes"
         if f"d{state}_next" not in arguments(part.backward):
-            raise UnrolledError(f"cell {part.name}: backward has to take d{state}_next")
-    if "g" in part.inputs and not part.activations:
-        raise UnrolledError(
-            f"cell {part.name}: forward takes an activation g; name the choices in `activations`"
-        )
+            yield f"backward has to take d{state}_next"
+    for name in part.inputs:
+        if name not in {*part.shapes, *(f"{state}_prev" for state in part.states), "g"}:
+            yield f"forward asks for {name!r}, which is not in shapes ({', '.join(part.shapes)})"
+    for name in part.initial:
+        if name not in part.parameters:
+            yield f"initial names {name!r}, which is not a parameter"
+    if ("g" in part.inputs) != bool(part.activations):
+        yield "a forward that takes an activation g names the choices in `activations`"

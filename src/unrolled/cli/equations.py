@@ -33,6 +33,6 @@ def command(
     if form == "json":
         click.echo(json.dumps(printers.to_dict(table, sizes), indent=1))
     elif form == "latex":
-        click.echo(printers.to_latex(table, sizes, links))
+        say(printers.to_latex(table, sizes, links))
     else:
         say(printers.to_text(table, sizes, links, ascii or needs_ascii()))

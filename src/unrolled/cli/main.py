@@ -71,6 +71,10 @@ def _run() -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader has seen enough: nothing is wrong
         return 0
+    except OSError as error:
+        return _refuse(f"{error.filename or 'output'}: {error.strerror or error}")
+    except MemoryError as error:
+        return _refuse(f"there is not enough memory: {error}")
 
 
 def _refuse(sentence: str, status: int = 2) -> int:

@@ -42,6 +42,8 @@ def stream_windows(labels: Array, m: int, T: int) -> Iterator[tuple[Array, Array
     the one before ended; `fresh` where they start from the beginning. The last few characters that
     fill no window are left out. Raises UnrolledError where the text is too short for one window.
     """
+    if m < 1 or T < 1:
+        raise UnrolledError(f"m = {m}, T = {T}: expected whole numbers above 0")
     length = (len(labels) - 1) // m
     if length < T:
         raise UnrolledError(

@@ -1,4 +1,4 @@
-"""Equations as text, as LaTeX and as shapes. The printers know operations, and nothing of any cell."""
+"""Equations as text, as LaTeX and as data. The printers know operations, and nothing of any cell."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,180 +8,112 @@ from unrolled.equations.symbols import Symbol
 from unrolled.equations.table import Equation, Table
 from unrolled.notation import Shape, columns, pad, shape_text, width
 
-_SUM, _TIMES, _PRODUCT, _ATOM = range(4)  # what binds tighter has the higher number
-_INFIX = {"add": (" + ", _SUM), "subtract": (" − ", _SUM)}
+# How tightly an operation binds, and how tightly what stands in it has to: else it is bracketed.
+_SUM, _OPEN, _TIMES, _PRODUCT, _ATOM = range(5)
+_BINDING = {
+    "add": (_SUM, _SUM, _SUM), "subtract": (_SUM, _SUM, _TIMES), "negative": (_SUM, _OPEN),
+    "positive": (_SUM, _TIMES), "over_batch": (_OPEN, _TIMES), "over_features": (_OPEN, _TIMES),
+    "multiply": (_TIMES, _TIMES, _OPEN), "divide": (_TIMES, _TIMES, _ATOM),
+    "product": (_PRODUCT, _PRODUCT, _PRODUCT), "transpose": (_ATOM, _ATOM), "square": (_ATOM, _ATOM),
+}  # fmt: skip
+
+# What ties steps together is the same quantity at another step.
+_AT = {"previous": "t−1", "next": "t+1", "first": "0", "over_time": "t"}
+
+TEXT = {
+    "add": "%s + %s", "subtract": "%s − %s", "multiply": "%s ∘ %s", "scale": "%s %s",
+    "divide": "%s / %s", "product": "%s %s", "negative": "−%s", "transpose": "%sᵀ", "square": "%s²",
+    "sum": "Σ_%s %s", "positive": "%s > 0", "where": "where(%s, %s, %s)", "sigmoid": "σ(%s)",
+    "log_sum_exp": "log Σ exp(%s)", "call": "%s(%s)", "brackets": "(%s)", "step": "%s⟨%s⟩",
+    "suffix": "%s_%s", "half": "½", "power": "%se%s", "over_time": "Σ_t %s",
+    "previous": "%s, %s at t = 0", "next": "%s, 0 at t = T−1", "first": "%s",
+}  # fmt: skip
+
+LATEX = {
+    "add": "%s + %s", "subtract": "%s - %s", "multiply": r"%s \circ %s", "scale": r"%s\,%s",
+    "divide": "%s / %s", "product": "%s %s", "negative": "-%s", "transpose": r"{%s}^{\mathsf T}",
+    "square": "{%s}^2", "sum": r"\sum_{%s} %s", "positive": "%s > 0",
+    "where": r"\begin{cases} %s & %s \\ %s & \text{else} \end{cases}",
+    "sigmoid": r"\sigma\left(%s\right)", "tanh": r"\tanh\left(%s\right)",
+    "log_sum_exp": r"\log\sum\exp\left(%s\right)", "call": r"\operatorname{%s}\left(%s\right)",
+    "brackets": r"\left(%s\right)", "step": r"{%s}^{\langle %s \rangle}",
+    "suffix": r"{%s}_{\mathrm{%s}}", "half": r"\tfrac12", "power": r"%s\cdot 10^{%s}",
+    "over_time": r"\sum_{t} %s", "previous": r"%s,\quad %s \text{ at } t = 0",
+    "next": r"%s,\quad 0 \text{ at } t = T-1", "first": "%s",
+}  # fmt: skip
 
 
-class TextPrinter:
-    """Prints an expression as a person would write it: `W_aaᵀ dz_a⟨t⟩`, `(1 − a⟨t⟩²) ∘ da⟨t⟩`."""
+class Printer:
+    """Prints expressions of a table, as a person would write them, in a style: TEXT or LATEX."""
 
-    circle, dot, minus, sigma = " ∘ ", " ", "−", "Σ_{}"
-
-    def __init__(self, table: Table):
-        self.per_step = table.per_step
+    def __init__(self, table: Table, style: Mapping[str, str] = TEXT):
+        self.per_step, self.style = table.per_step, style
         self.previous = {f"{state}_prev": state for state in table.step.states}
+
+    def plain(self, name: str) -> str:
+        """Return the symbol of a quantity."""
+        entry = notation.entry(name)
+        return entry.text if self.style is TEXT else entry.latex
 
     def name(self, name: str, at: str = "t") -> str:
         """Return the symbol of a quantity, with its step where it has one of its own."""
         if name in self.previous:
-            name, at = self.previous[name], f"t{self.minus}1"
-        text = self.plain(name)
-        return self.at_step(text, at) if name in self.per_step else text
-
-    def print(self, symbol: Symbol, inside: int = _SUM) -> str:
-        """Return the expression, in brackets where it binds less than what stands around it."""
-        text, binding = self._parts(symbol)
-        return self.brackets(text) if binding < inside else text
+            name, at = self.previous[name], "t−1"
+        if name not in self.per_step:
+            return self.plain(name)
+        return self.style["step"] % (
+            self.plain(name),
+            at if self.style is TEXT else at.replace("−", "-"),
+        )
 
     def equation(self, equation: Equation) -> tuple[str, str]:
         """Return the left and the right side."""
         name = equation.name
-        if equation.direction == "total":
-            left = self.plain(name)
-        elif name in self.previous:
-            left = self.at_step(self.suffixed(self.plain(self.previous[name]), "prev"), "t")
-        else:
-            left = self.name(name)
+        left = self.plain(name) if equation.direction == "total" else self.name(name)
+        if equation.direction == "link" and name in self.previous:
+            suffixed = self.style["suffix"] % (self.plain(self.previous[name]), "prev")
+            left = self.style["step"] % (suffixed, "t")
         return left, self.print(equation.expression)
 
-    def plain(self, name: str) -> str:
-        return notation.entry(name).text
+    def print(self, symbol: Symbol, binding: int = _SUM, around: str = "") -> str:
+        """Return the expression, in brackets where it binds less than what stands around it."""
+        operation, text = symbol.operation, self._unbracketed(symbol)
+        own = _BINDING.get(operation, (_ATOM,))[0]
+        if operation == "number" and symbol.value < 0:
+            own = _SUM
+        mixed = {operation, around} == {"multiply", "product"}  # A B ∘ C is hard on the eye
+        return self.style["brackets"] % text if own < binding or mixed else text
 
-    def suffixed(self, text: str, suffix: str) -> str:
-        return f"{text}_{suffix}"
-
-    def at_step(self, text: str, at: str) -> str:
-        return f"{text}⟨{at}⟩"
-
-    def brackets(self, text: str) -> str:
-        return f"({text})"
-
-    def call(self, function: str, arguments: list[str]) -> str:
-        name = {"sigmoid": "σ", "log_sum_exp": "log Σ exp", "relu": "relu"}.get(function, function)
-        return f"{name}({', '.join(arguments)})"
-
-    def transpose(self, text: str) -> str:
-        return f"{text}ᵀ"
-
-    def square(self, text: str) -> str:
-        return f"{text}²"
-
-    def number(self, value: float) -> str:
-        return "½" if value == 0.5 else f"{value:g}"
-
-    def where(self, condition: str, value: str, other: str) -> str:
-        return f"where({condition}, {value}, {other})"
-
-    def link(self, operation: str, operands: tuple[Symbol, ...]) -> str:
-        """What ties steps together: the same quantity at another step, or a sum over steps."""
-        name = operands[0].name
-        if operation == "previous":
-            start = self.note(f"{self.plain(operands[1].name)} at t = 0")
-            return f"{self.name(name, at=f't{self.minus}1')}{start}"
-        if operation == "next":
-            return f"{self.name(name, at='t+1')}{self.note(f'0 at t = T{self.minus}1')}"
-        if operation == "first":
-            return self.name(name, at="0")
-        return f"{self.sigma.format('t')} {self.name(name)}"
-
-    def note(self, text: str) -> str:
-        return f", {text}"
-
-    def _parts(self, symbol: Symbol) -> tuple[str, int]:
-        operation, operands = symbol.operation, symbol.operands
+    def _unbracketed(self, symbol: Symbol) -> str:
+        operation, operands, style = symbol.operation, symbol.operands, self.style
         if operation == "quantity":
-            return self.name(symbol.name), _ATOM
+            return self.name(symbol.name)
         if operation == "number":
-            return self.number(symbol.value), _ATOM
-        if operation in ("previous", "next", "over_time", "first"):
-            return self.link(operation, operands), _ATOM
-        if operation in _INFIX:
-            sign, binding = _INFIX[operation]
-            sign = sign.replace("−", self.minus)
-            right = self.print(operands[1], _TIMES if operation == "subtract" else _SUM)
-            return f"{self.print(operands[0])}{sign}{right}", binding
-        return self._tighter(operation, operands)
-
-    def _tighter(self, operation: str, operands: tuple[Symbol, ...]) -> tuple[str, int]:
-        if operation == "multiply":
-            sign = self.circle if all(o.shape for o in operands) else self.dot
-            return sign.join(self._factor(o) for o in operands), _TIMES
-        if operation == "product":
-            return " ".join(self.print(o, _PRODUCT) for o in operands), _PRODUCT
-        if operation == "divide":
-            return " / ".join(self.print(o, _PRODUCT) for o in operands), _TIMES
-        if operation == "negative":
-            return f"{self.minus}{self.print(operands[0], _TIMES)}", _TIMES
-        if operation == "transpose":
-            return self.transpose(self.print(operands[0], _ATOM)), _ATOM
-        if operation == "square":
-            return self.square(self.print(operands[0], _ATOM)), _ATOM
+            return self._number(symbol.value)
+        if operation in _AT:
+            return style[operation] % (
+                self.name(operands[0].name, at=_AT[operation]),
+                *(self.name(operand.name) for operand in operands[1:]),
+            )
+        bindings = _BINDING.get(operation, (_ATOM, *(_SUM for _ in operands)))[1:]
+        texts = tuple(map(self.print, operands, bindings, [operation] * len(operands)))
         if operation in ("over_batch", "over_features"):
-            axis = operands[0].shape[1 if operation == "over_batch" else 0]
-            return f"{self.sigma.format(axis)} {self.print(operands[0], _TIMES)}", _TIMES
-        if operation == "positive":
-            return f"{self.print(operands[0], _TIMES)} > 0", _SUM
-        texts = [self.print(o) for o in operands]
-        return (self.where(*texts) if operation == "where" else self.call(operation, texts)), _ATOM
+            return style["sum"] % (operands[0].shape[operation == "over_batch"], *texts)
+        if operation == "multiply" and not all(operand.shape for operand in operands):
+            return style["scale"] % texts
+        if operation == "where" and style is LATEX:
+            texts = (texts[1], texts[0], texts[2])
+        if operation in style:
+            return style[operation] % texts
+        name = operation if style is TEXT else operation.replace("_", r"\_")
+        return style["call"] % (name, ", ".join(texts))
 
-    def _factor(self, symbol: Symbol) -> str:
-        """A matrix product inside ∘ is bracketed, for the eye."""
-        text = self.print(symbol, _TIMES)
-        return self.brackets(text) if symbol.operation == "product" else text
-
-
-class ShapePrinter(TextPrinter):
-    """Prints an expression with the shape of each operand in its place: `(n_a, n_a) (n_a, m)`."""
-
-    def __init__(self, table: Table, sizes: Mapping[str, int] | None = None):
-        super().__init__(table)
-        self.sizes = sizes
-
-    def _parts(self, symbol: Symbol) -> tuple[str, int]:
-        if symbol.operation == "quantity":
-            return shape_text(symbol.shape, self.sizes), _ATOM
-        if symbol.operation == "transpose":
-            return shape_text(symbol.shape, self.sizes), _ATOM
-        return super()._parts(symbol)
-
-
-class LatexPrinter(TextPrinter):
-    """Prints an expression as LaTeX for a maths environment of amsmath."""
-
-    circle, dot, minus, sigma = r" \circ ", r"\,", "-", r"\sum_{{{}}}"
-
-    def plain(self, name: str) -> str:
-        return notation.entry(name).latex
-
-    def suffixed(self, text: str, suffix: str) -> str:
-        return rf"{text}_{{\mathrm{{{suffix}}}}}"
-
-    def at_step(self, text: str, at: str) -> str:
-        return rf"{{{text}}}^{{\langle {at} \rangle}}"
-
-    def brackets(self, text: str) -> str:
-        return rf"\left({text}\right)"
-
-    def call(self, function: str, arguments: list[str]) -> str:
-        names = {"sigmoid": r"\sigma", "tanh": r"\tanh", "log_sum_exp": r"\log\sum\exp"}
-        escaped = function.replace("_", r"\_")
-        name = names.get(function, rf"\operatorname{{{escaped}}}")
-        return rf"{name}\left({', '.join(arguments)}\right)"
-
-    def number(self, value: float) -> str:
-        return r"\tfrac12" if value == 0.5 else f"{value:g}"
-
-    def transpose(self, text: str) -> str:
-        return f"{{{text}}}^{{\\mathsf T}}"
-
-    def square(self, text: str) -> str:
-        return f"{{{text}}}^2"
-
-    def where(self, condition: str, value: str, other: str) -> str:
-        return rf"\begin{{cases}} {value} & {condition} \\ {other} & \text{{else}} \end{{cases}}"
-
-    def note(self, text: str) -> str:
-        return r",\quad " + text.replace(" at ", r" \text{ at } ")
+    def _number(self, value: float) -> str:
+        """All digits, without a point where it is whole."""
+        mantissa, _, exponent = repr(value).removesuffix(".0").partition("e")
+        if value == 0.5:
+            return self.style["half"]
+        return self.style["power"] % (mantissa, int(exponent)) if exponent else mantissa
 
 
 _HEADINGS = {
@@ -204,7 +136,7 @@ def to_text(
     `sizes` puts numbers for n_x, n_a, n_y, m, T; `links` shows what ties the steps together.
     """
     plain = notation.ascii_text if ascii else str
-    printer, shapes = TextPrinter(table), ShapePrinter(table, sizes)
+    printer = Printer(table)
     lines = [*_title(table), ""]
     for section in _sections(links):
         equations = table.of(section)
@@ -214,19 +146,25 @@ def to_text(
         column = min(max(map(width, bodies)), 60)
         lines.append(_HEADINGS[section])
         for body, equation in zip(bodies, equations, strict=True):
-            lines.append(f"{pad(body, column)}   {_shape_column(equation, shapes, sizes)}")
+            lines.append(f"{pad(body, column)}   {_shape_column(equation, sizes)}")
         lines.append("")
     lines += _legend(table, sizes, plain)
     return "\n".join(map(plain, lines))
 
 
-def _shape_column(equation: Equation, shapes: ShapePrinter, sizes: Any) -> str:
+def _shape_column(equation: Equation, sizes: Any) -> str:
     """The shape; where matrices are multiplied, also how it comes about."""
-    text = shape_text(equation.shape, sizes)
-    operations = set(equation.expression.operations())
+    text, operations = shape_text(equation.shape, sizes), set(equation.expression.operations())
     if "product" in operations and operations <= {"product", "add", "transpose", "quantity"}:
-        return f"{text} = {shapes.print(equation.expression)}"
+        return f"{text} = {_shapes(equation.expression, sizes)}"
     return text
+
+
+def _shapes(symbol: Symbol, sizes: Any) -> str:
+    """Write the shape of each operand in its place: `(n_a, n_a) (n_a, m) + (n_a, 1)`."""
+    if sign := {"product": " ", "add": " + "}.get(symbol.operation):
+        return sign.join(_shapes(operand, sizes) for operand in symbol.operands)
+    return shape_text(symbol.shape, sizes)
 
 
 def _title(table: Table) -> list[str]:
@@ -259,7 +197,7 @@ def _legend(
 
 def to_latex(table: Table, sizes: Mapping[str, int] | None = None, links: bool = False) -> str:
     """Return the table as LaTeX: one align* a direction, shapes at the right (needs amsmath)."""
-    printer = LatexPrinter(table)
+    printer = Printer(table, LATEX)
     blocks = [f"% {line.strip()}" for line in _title(table)]
     for section in _sections(links):
         rows = []
@@ -279,7 +217,7 @@ def _latex_shape(shape: Shape, sizes: Mapping[str, int] | None) -> str:
 
 def to_dict(table: Table, sizes: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Return the table as plain data for programs: quantities, equations, expressions as trees."""
-    text, latex = TextPrinter(table), LatexPrinter(table)
+    text, latex = Printer(table), Printer(table, LATEX)
 
     def axes(shape: Shape) -> list[Any]:
         return [(sizes or {}).get(str(axis), axis) for axis in shape]

@@ -89,10 +89,10 @@ def build_step(
     Raises UnrolledError where a name is not known, or where the cell has no choice of activation.
     """
     part = load_cell(cell)
-    if output not in PREDICTIONS:
+    if not isinstance(output, str) or output not in PREDICTIONS:
         raise UnrolledError(f"output {output!r} is not known: expected {_one_of(PREDICTIONS)}")
     if part.activations:
-        activation = activation or part.activations[0]
+        activation = part.activations[0] if activation is None else activation
         if activation not in part.activations:
             raise UnrolledError(
                 f"activation {activation!r} is not one of cell {part.name}'s: "

@@ -40,6 +40,8 @@ def train(
     The loop can be left between any two yields. Raises UnrolledError when the loss is no longer a
     number; the parameters are then those before the update.
     """
+    if not clip > 0:
+        raise UnrolledError(f"clip is {clip!r}: expected a norm above 0")
     state = None
     for step, (X, Y, fresh) in enumerate(windows, start=1):
         start = time.perf_counter()

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from unrolled.errors import UnrolledError
+
 Array = Any
 
 
@@ -13,7 +15,7 @@ class SGD:
     """Stochastic gradient descent: θ ← θ − learning_rate · dθ (Robbins and Monro 1951)."""
 
     def __init__(self, learning_rate: float = 0.1):
-        self.learning_rate = learning_rate
+        self.learning_rate = _positive(learning_rate)
 
     def update(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
         """Take one step down the gradients."""
@@ -28,7 +30,7 @@ class Adam:
         self, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999,
         epsilon: float = 1e-8,
     ):  # fmt: skip
-        self.learning_rate = learning_rate
+        self.learning_rate = _positive(learning_rate)
         self.beta1 = beta1
         self.beta2 = beta2
         self.epsilon = epsilon
@@ -48,6 +50,12 @@ class Adam:
             mean += (1 - self.beta1) * (gradient - mean)
             square += (1 - self.beta2) * (gradient**2 - square)
             parameter -= rate * mean / (np.sqrt(square) / correction + self.epsilon)
+
+
+def _positive(learning_rate: float) -> float:
+    if not learning_rate > 0:
+        raise UnrolledError(f"learning_rate is {learning_rate!r}: expected a number above 0")
+    return learning_rate
 
 
 def clip_by_norm(gradients: Mapping[str, Array], limit: float) -> float:

@@ -27,6 +27,10 @@ def sample(
     """
     if not temperature > 0:
         raise UnrolledError(f"temperature is {temperature!r}: expected a number above 0")
+    if len(vocabulary) != net.sizes["n_y"]:
+        raise UnrolledError(
+            f"the vocabulary has {len(vocabulary)} characters: expected n_y = {net.sizes['n_y']}"
+        )
     random = np.random.default_rng(seed)
     X = np.repeat(vocabulary.encode(prefix)[None], count, axis=0)
     texts, state = [""] * count, None
@@ -34,7 +38,9 @@ def sample(
     for _ in range(longest):
         run = net.forward(X, state)
         state = run.state
-        chosen = _choose(softmax(run["z_y"][:, :, -1] / temperature), random)
+        z_y = run["z_y"][:, :, -1].astype(np.float64)
+        with np.errstate(over="ignore"):  # −∞ is right for a temperature near 0
+            chosen = _choose(softmax((z_y - z_y.max(axis=0)) / temperature), random)
         for k in np.flatnonzero(writing):
             character = vocabulary.characters[chosen[k]]
             writing[k] = character != stop
