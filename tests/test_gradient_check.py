@@ -8,6 +8,7 @@ from problems import OUTPUTS, cells, problem
 
 import unrolled as un
 from unrolled.cells import load_cell
+from unrolled.gradients import slopes
 
 MISTAKES = {
     "rnn": [
@@ -125,11 +126,33 @@ def test_a_kink_is_seen_however_small_its_share(m):
     assert "1 of 5 entries tried meet a kink" in repr(report)
 
 
+def test_differences_have_a_say_of_their_own(tmp_path, monkeypatch):
+    """A complex step that is fooled into agreeing with a wrong gradient does not make it right."""
+    p = problem(_wrong(tmp_path, "rnn", *MISTAKES["rnn"][1]))
+    gradients = p.net.loss_and_gradients(*p.arguments, inputs=True)[1]
+    monkeypatch.setattr(
+        slopes.LossFunction, "complex_step",
+        lambda self, direction: sum(np.sum(gradients[n] * d) for n, d in direction.items()),
+    )  # fmt: skip
+    report = un.gradient_check(p.net, *p.arguments)
+    assert report.verdict == "wrong"
+    assert max(row.complex_error for row in report.rows) == 0
+
+
+def test_shares_that_cancel_are_named_as_the_reason():
+    p = problem("rnn", output="linear", T=2)
+    p.net.parameters["W_ya"][:] = p.net.parameters["b_y"][:] = 0
+    p.Y[:, :, 1] = -p.Y[:, :, 0]
+    rows = {row.name: row for row in un.gradient_check(p.net, *p.arguments).rows}
+    assert rows["b_y"].verdict == "not testable"
+    assert "the shares of its steps add up to 0" in rows["b_y"].note
+
+
 def test_exploding_gradients_are_right():
     p = problem("rnn", "relu", T=100)
-    p.net.parameters["W_aa"][:] = np.abs(p.net.parameters["W_aa"]) * 1.5
+    p.net.parameters["W_aa"][:] = np.abs(p.net.parameters["W_aa"]) * 3
     report = un.gradient_check(p.net, *p.arguments, entries=5)
-    assert max(row.scale for row in report.rows) > 1e6
+    assert max(row.scale for row in report.rows) > 1e20
     assert report.verdict == "right"
 
 
