@@ -75,22 +75,21 @@ def backward(
     for each parameter and, as `<state>0`, for each initial state.
     """
     given = Kept(None, batch.T, {n: u for n, u in upstream.items() if not n.endswith("_T")})
-    found, totals = (
-        Kept(keep, batch.T),
-        {n: np.zeros(p.shape, p.dtype) for n, p in parameters.items()},
-    )
-    handed = {s: upstream.get(f"d{s}_T", np.zeros_like(batch.state[s])) for s in step.states}
+    totals = {name: np.zeros(value.shape, value.dtype) for name, value in parameters.items()}
+    handed_back = {s: upstream.get(f"d{s}_T", np.zeros_like(batch.state[s])) for s in step.states}
+    found = Kept(keep, batch.T)
     for t in reversed(range(batch.T)):
         outside = given.at(t)
         earlier = batch.state if t == 0 else {s: kept.arrays[s][..., t - 1] for s in step.states}
-        known = {**parameters, **batch.given(t), **kept.at(t)}
-        known |= {f"{s}_prev": value for s, value in earlier.items()}
-        known |= {f"d{s}_next": handed[s] + outside.get(f"d{s}_next", 0) for s in step.states}
-        if "dy_hat" in outside:
-            known["dy_hat"] = outside["dy_hat"]
+        previous = {f"{s}_prev": value for s, value in earlier.items()}
+        following = {
+            f"d{s}_next": gradient + outside.get(f"d{s}_next", 0)
+            for s, gradient in handed_back.items()
+        }
+        known = {**parameters, **batch.given(t), **kept.at(t), **previous, **outside, **following}
         computed = step.backward(known, outside, batch.targets)
-        for name in totals:
-            totals[name] += computed[f"d{name}"]
-        handed = {s: computed[f"d{s}_prev"] for s in step.states}
-        found.put(t, {**{f"d{s}_next": known[f"d{s}_next"] for s in step.states}, **computed})
-    return found, totals | {f"{s}0": handed[s] for s in step.states}
+        handed_back = {s: computed[f"d{s}_prev"] for s in step.states}
+        for name, total in totals.items():
+            total += computed[f"d{name}"]
+        found.put(t, {**following, **computed})
+    return found, totals | {f"{s}0": gradient for s, gradient in handed_back.items()}
