@@ -7,6 +7,7 @@ Between `<!-- printed: ... -->` and `<!-- end -->` stands nothing typed by hand:
     printed: legend                      the legend
     printed: output                      what the Python block above prints, when it is run
     printed: file rnn                    the cell file
+    printed: functions                   what a cell may call
 """
 
 import contextlib
@@ -17,12 +18,13 @@ import shlex
 import sys
 from pathlib import Path
 
-from unrolled import notation
+from unrolled import activations, notation
 from unrolled.cells import load_cell
 from unrolled.cli.main import _unrolled
 from unrolled.equations.printers import LATEX, Printer
 from unrolled.equations.step import build_step
 from unrolled.equations.table import record
+from unrolled.functions import PRIMITIVES
 
 ROOT = Path(__file__).parent.parent
 PLACE = re.compile(r"(<!-- printed: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -53,6 +55,8 @@ def _print(what: str, before: str) -> str:
         return _equations(words[0], words[1:])
     if kind == "legend":
         return _legend()
+    if kind == "functions":
+        return _functions()
     if kind == "file":
         return _fence(
             "python", inspect.getsource(sys.modules[load_cell(words[0]).forward.__module__])
@@ -88,6 +92,18 @@ def _legend() -> str:
         lines.append(f"| {entry.text} | `{entry.name}` | {shape} | {entry.meaning} |")
     for name, meaning in notation.DIMENSIONS.items():
         lines.append(f"| {name} | `{name}` | | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _functions() -> str:
+    """List what a cell may call, by the first line of each docstring."""
+    backwards = {n: getattr(activations, n) for n in activations.__all__ if n.endswith("_backward")}
+    lines = ["| function | |", "|---|---|"]
+    for module, functions in (("functions", PRIMITIVES), ("activations", backwards)):
+        for name, function in functions.items():
+            takes = ", ".join(inspect.signature(function).parameters)
+            said = (inspect.getdoc(function) or "").splitlines()[0]
+            lines.append(f"| `unrolled.{module}.{name}({takes})` | {said} |")
     return "\n".join(lines) + "\n"
 
 

@@ -49,7 +49,7 @@ def test_version():
     (["equations", "rnn", "--format", "yaml"], "'yaml'"),
     (["gradcheck", "rnn", "--output", "linear", "--loss", "cross_entropy"], "does not go with"),
     (["gradcheck", "rnn", "--scale", "nan"], "finite"),
-    (["gradcheck", "rnn", "--shapes", "3,5,1,7,4"], "nothing was proved"),
+    (["gradcheck", "rnn", "--shapes", "3,5,1,7,4"], "no gradient could be tested"),
     (["gradcheck", "missing/cell.py"], "is not there"),
     (["trian"], "No such command 'trian'"),
     (["demo", "--cell", "transformer"], "'transformer'"),
@@ -98,7 +98,7 @@ def test_gradcheck_says_what_is_not_testable():
     done = _unrolled("gradcheck", "rnn", "--scale", "1000")
     assert done.returncode == 0
     assert "not testable" in done.stdout
-    assert "is saturated" in done.stdout
+    assert "is saturated" in " ".join(done.stdout.split())
     assert "are not proved" in done.stdout
 
 
@@ -120,7 +120,7 @@ def test_the_demo_does_what_it_says(tmp_path):
     done = _unrolled("demo", "--steps", "15", "--hidden", "16", "--cell", "gru", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for words in ("88,799 surnames", "Before training it writes", "After 15 updates", "log 27",
-                  "held back", "All 13 gradients are right"):  # fmt: skip
+                  "held back", "All 12 gradients are right"):  # fmt: skip
         assert words in done.stdout
     [run] = (tmp_path / "runs").iterdir()
     assert str(run.relative_to(tmp_path)) in done.stdout

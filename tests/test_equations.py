@@ -66,8 +66,6 @@ def test_the_table_is_what_the_engine_computes(cell, activation, output, loss):
     table, tape = record(p.net.step), p.net.tape(*p.arguments)
     for t in range(tape.batch.T):
         known = p.net.parameters | tape[t]
-        if tape.batch.Y.ndim == 2:
-            known["y"] = (np.arange(p.net.sizes["n_y"])[:, None] == known["y"]).astype(float)
         for equation in (*table.of("forward"), *table.of("backward")):
             found = _evaluate(equation.expression, known)
             assert np.array_equal(found, known[equation.name]), equation.name
@@ -256,7 +254,7 @@ def test_in_place_is_refused_by_its_operator():
     ({"z_a": "W_aa @ a_prev.T + W_ax @ x + b_a"}, "inner axes"),
     ({"da_prev": "dz_a.T @ W_aa"}, "da_prev has shape (m, n_a), expected (n_a, m)"),
     ({"db_a": '"db_a": dz_a'}, "db_a has shape (n_a, m), expected (n_a, 1), that of b_a"),
-    ({"db_a": ""}, "db_a is not computed"),
+    ({"db_a": ""}, "backward does not return db_a"),
     ({"more": "z_a += b_a"}, "in place"),
     ({"more": "z_a[0] = b_a"}, "slice"),
     ({"more": "a = 1 if z_a else 0"}, "whether it is true"),
@@ -279,6 +277,23 @@ def test_the_right_cell_of_the_template_passes(tmp_path):
     assert [text.equation(e) for e in table.equations] == [
         other.equation(e) for e in ours.equations
     ]
+
+
+def test_any_letter_names_a_layer():
+    for name, meaning in (("W_kx", "weights from the input to the k"), ("b_k", "bias of the k"),
+                          ("z_k", "pre-activation of the k"), ("dW_kx", "∂loss/∂W_kx")):  # fmt: skip
+        assert notation.entry(name).meaning == meaning
+    assert notation.entry("W_kx").latex == "W_{kx}"
+
+
+def test_a_cell_file_says_what_its_own_names_mean(tmp_path):
+    path = tmp_path / "trial.py"
+    text = TEMPLATE.format(**RIGHT) + 'meanings = {"z_a": "the sum"}\n'
+    path.write_text(text, encoding="utf-8")
+    table = record(build_step(str(path)))
+    assert table.meaning("z_a") == "the sum"
+    assert table.meaning("dz_a") == "∂loss/∂z_a"
+    assert "the sum" in printers.to_text(table)
 
 
 def test_derived_names_have_a_meaning():

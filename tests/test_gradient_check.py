@@ -221,6 +221,14 @@ def test_the_forum_case_is_not_testable():
     assert rows["W_ya"].verdict == "right"
 
 
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_a_zero_is_followed_to_its_root(cell):
+    """A softmax of one logit is always 1: nothing is wrong with the steps in between."""
+    p = problem(cell, n_y=1)
+    for row in un.gradient_check(p.net, *p.arguments).rows[:-1]:
+        assert "dz_y⟨t⟩ = ω⟨t⟩ ∘ (ŷ⟨t⟩ − y⟨t⟩) is 0 at every step" in row.note
+
+
 def test_zero_inputs_are_named_as_the_reason():
     p = problem("rnn")
     report = un.gradient_check(p.net, np.zeros_like(p.X), p.Y, p.state)

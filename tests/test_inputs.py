@@ -38,6 +38,7 @@ def _refusal(function, *arguments, **options):
     (P.X.astype(object), ["X is object"]),
     (np.full((3, 7, 4), "a"), ["X is <U1"]),
     ([[1.0, 2.0], [3.0]], ["X cannot be read as an array"]),
+    (None, ["X is None"]),
     (np.ma.masked_array(P.X, P.X > 0), ["X is a masked array"]),
     (np.ones((3, 7, 4), int), ["integers are labels (m, T)", "X.astype(float)"]),
     (_with(np.zeros((7, 4), int), (5, 1), 3), ["label 3 at sequence 5, step 1", "expected 0 to 2"]),
@@ -58,6 +59,7 @@ def test_inputs(X, words):
     (_with(P.Y, (3, 2), -2), ["label -2"]),
     (np.full((7, 4), -1), ["Y has no target"]),
     (np.zeros((2, 7, 4)), ["Y has no target"]),
+    (np.zeros((2, 7), int), ["Y has shape (2, 7)", "integers are labels (m, T)", "Y.astype(float)"]),
     (np.zeros(6, int), ["Y has shape (6,), expected (m,) = (7,)"]),
     (np.zeros((7, 4)), ["that of labels", "float64", "Y.astype(int)"]),
     (_with(EYE, (slice(None), 6, 2), 1.0), ["Y is not one-hot at sequence 6, step 2", "[1. 1.]"]),
@@ -115,6 +117,7 @@ def test_one_sequence_of_one_step_is_a_label():
     ({"h": np.zeros((5, 7))}, ["state 'h'", "cell lstm has 'a', 'c'"]),
     ({"a": np.full((5, 7), np.nan)}, ["state a is nan at unit 0, sequence 0"]),
     ("zeros", ["state a is <U5"]),
+    ((np.zeros((5, 7)), np.zeros((5, 7))), ["state is a tuple: expected {'a': …, 'c': …}"]),
 ])  # fmt: skip
 def test_states(state, words):
     sentence = _refusal(P.net.forward, P.X, state)

@@ -199,6 +199,8 @@ def test_a_recorded_quantity_cannot_be_written_over():
     run = p.net.forward(p.X)
     with pytest.raises(ValueError, match="read-only"):
         run["a"][:] = 7
+    with pytest.raises(ValueError, match="read-only"):
+        run["x"][:] = 7
 
 
 @pytest.mark.parametrize("targets", [False, True])

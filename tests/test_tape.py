@@ -60,8 +60,9 @@ def test_one_quantity_by_its_definition():
 def test_steps_count_from_both_ends_and_end():
     tape = problem("rnn").net.tape(*problem("rnn").arguments)
     assert np.array_equal(tape[-1]["a"], tape[3]["a"])
-    with pytest.raises(IndexError):
-        tape[4]
+    for t in (4, -5):
+        with pytest.raises(IndexError):
+            tape[t]
 
 
 def test_an_unknown_name_is_said_with_the_known_ones():
@@ -112,9 +113,22 @@ def test_html_is_a_table_of_the_same():
     assert "(5, 7, 4)" in checker.cells
 
 
-def test_labels_are_on_the_tape_as_they_came():
+def test_labels_are_one_hot_columns_on_the_tape():
+    """As the legend says, so that a printed equation can be worked out again from the tape."""
     p = problem("rnn", labels=True)
     tape = p.net.tape(*p.arguments)
-    assert np.array_equal(tape["x"], p.X)
-    assert np.array_equal(tape["y"], p.Y)
-    assert repr(tape)
+    assert np.array_equal(tape["x"], np.arange(3)[:, None, None] == p.X)
+    assert np.array_equal(tape["y"], np.arange(2)[:, None, None] == p.Y)
+    for t in range(4):
+        step = tape[t]
+        assert np.array_equal(step["x"], tape["x"][:, :, t])
+        assert np.array_equal(step["dz_y"], step["omega"] * (step["y_hat"] - step["y"]))
+    assert "(3, 7, 4)" in repr(tape)
+
+
+def test_what_a_step_lacks_is_said_with_what_it_has():
+    tape = problem("rnn").net.tape(*problem("rnn").arguments)
+    with pytest.raises(KeyError, match=r"dz_x is not among the quantities of step 1: x, y"):
+        tape[1]["dz_x"]
+    with pytest.raises(IndexError, match="step 9 is not on this tape: it has T = 4 steps"):
+        tape[9]

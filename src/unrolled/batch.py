@@ -36,6 +36,14 @@ class Batch:
     def targets(self) -> bool:
         return self.Y is not None
 
+    def columns(self, name: str) -> Array:
+        """Return x or y of all steps, (n, m, T), with labels as one-hot columns."""
+        array, n = (self.X, self.n_x) if name == "x" else (self.Y, self.n_y)
+        if array.ndim == 3:
+            return array
+        one_hot = OneHot(array.ravel(order="F"), n).dense(self.state["a"].dtype)
+        return one_hot.reshape(n, self.m, self.T, order="F")
+
     def given(self, t: int) -> dict[str, Any]:
         """Return what step t is given, by name: x, and y and omega where there are targets."""
         x = OneHot(self.X[:, t], self.n_x) if self.X.ndim == 2 else self.X[:, :, t]

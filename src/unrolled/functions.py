@@ -3,6 +3,9 @@
 Each function runs on whatever it is given: on arrays of NumPy (real or complex), PyTorch, JAX or
 autograd it computes; on a symbol of `unrolled.equations` it writes itself down. So a cell is
 computed, differentiated and printed from one text. All arrays are columns of a batch: (n, m).
+
+`xp` is the library of the operand at hand. Comparisons look at `xp.real(z)`, for in a complex-step
+derivative the imaginary part is the slope, and the real part says on which side of 0 z lies.
 """
 
 import functools
@@ -37,8 +40,8 @@ def namespace(*operands: Array) -> Any:
 def primitive(shape: str) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
     """Register a function of arrays so that a symbol may call it too.
 
-    `shape` says what becomes of the operands' shapes: "elementwise" (they are broadcast),
-    "over m" (the batch axis is summed away) or "over n" (the feature axis is).
+    `shape` says what becomes of the operands' shapes, and nothing of what is computed: "same shape"
+    (they are broadcast), "over m" (the batch axis is summed away) or "over n" (the feature axis is).
     """
 
     def register(function: Callable[..., Array]) -> Callable[..., Array]:
@@ -55,13 +58,13 @@ def primitive(shape: str) -> Callable[[Callable[..., Array]], Callable[..., Arra
     return register
 
 
-@primitive("elementwise")
+@primitive("same shape")
 def tanh(z: Array) -> Array:
     """Return tanh(z), entry by entry, in (−1, 1)."""
     return namespace(z).tanh(z)
 
 
-@primitive("elementwise")
+@primitive("same shape")
 def sigmoid(z: Array) -> Array:
     """Return 1 / (1 + e^−z), entry by entry, in (0, 1), accurate and without overflow for every z."""
     xp = namespace(z)
@@ -70,21 +73,21 @@ def sigmoid(z: Array) -> Array:
     return xp.where(negative, e, 1.0) / (1.0 + e)
 
 
-@primitive("elementwise")
+@primitive("same shape")
 def relu(z: Array) -> Array:
     """Return max(z, 0), entry by entry; NaN stays NaN."""
     xp = namespace(z)
     return xp.where(xp.real(z) <= 0, 0.0, z)
 
 
-@primitive("elementwise")
+@primitive("same shape")
 def leaky_relu(z: Array) -> Array:
     """Return z where z > 0 and 0.01 z elsewhere (Maas, Hannun and Ng 2013)."""
     xp = namespace(z)
     return xp.where(xp.real(z) <= 0, LEAKY_SLOPE * z, z)
 
 
-@primitive("elementwise")
+@primitive("same shape")
 def softplus(z: Array) -> Array:
     """Return log(1 + e^z), entry by entry, without overflow."""
     xp = namespace(z)
@@ -92,13 +95,13 @@ def softplus(z: Array) -> Array:
     return xp.where(negative, 0.0, z) + xp.log1p(xp.exp(xp.where(negative, z, -z)))
 
 
-@primitive("elementwise")
+@primitive("same shape")
 def positive(z: Array) -> Array:
     """Return whether each entry's (real part) is above 0, for `where`."""
     return namespace(z).real(z) > 0
 
 
-@primitive("elementwise")
+@primitive("same shape")
 def where(condition: Array, value: Array, other: Array) -> Array:
     """Return `value` where `condition` holds and `other` elsewhere."""
     return namespace(condition, value, other).where(condition, value, other)
@@ -112,7 +115,7 @@ def log_sum_exp(z: Array) -> Array:
     return shift + xp.log(over_features(xp.exp(z - shift)))
 
 
-@primitive("elementwise")
+@primitive("same shape")
 def softmax(z: Array) -> Array:
     """Return e^z_k / Σ_j e^z_j for each column; columns are positive and sum to 1."""
     xp = namespace(z)

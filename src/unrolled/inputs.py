@@ -106,7 +106,7 @@ def _inputs(X: Array, sizes: Sizes, dtype: Any) -> Array:
     if X.ndim == 2 and X.dtype.kind == "f":
         raise UnrolledError(
             f"X has shape {X.shape}, expected (n_x, m, T) = ({sizes['n_x']}, m, T): "
-            "a single sequence is a batch of m = 1, X[:, None, :]; labels (m, T) are integers"
+            "a single sequence is X[:, None, :], a single step X[:, :, None]; labels (m, T) are integers"
         )
     if X.ndim == 3 and X.shape[0] != sizes["n_x"] == X.shape[2]:
         raise UnrolledError(
@@ -120,6 +120,9 @@ def _states(step: Step, state: Any, sizes: Sizes, dtype: Any, what: str) -> dict
     """Return the states that came; a single array is that of the hidden state a."""
     if state is None:
         return {}
+    if isinstance(state, tuple | list) and len(state) == len(step.states) > 1:
+        names = ", ".join(f"{s!r}: …" for s in step.states)
+        raise UnrolledError(f"{what} is a {type(state).__name__}: expected {{{names}}}")
     if not isinstance(state, Mapping):
         state = {"a": state}
     for name in state:
@@ -229,10 +232,14 @@ def _at_last_step(value: Array, T: int, elsewhere: Any) -> Array:
 
 
 def _labels(name: str, value: Array, sizes: Sizes, size: str, lowest: int) -> Array:
-    if value.ndim == 3:
+    columns = value.ndim == 3 or value.shape == (sizes[size], sizes.get("m")) != (
+        sizes.get("m"),
+        sizes.get("T"),
+    )
+    if columns:
         raise UnrolledError(
             f"{name} has shape {value.shape} and dtype {value.dtype}: integers are labels (m, T); "
-            f"pass columns ({size}, m, T) as floats, {name}.astype(float)"
+            f"pass columns as floats, {name}.astype(float)"
         )
     _check_shape(name, value, ("m", "T"), sizes)
     _check_labels(name, value, sizes[size], lowest, ("m", "T"))
@@ -265,6 +272,8 @@ def _real(name: str, value: Any, axes: Shape, sizes: Sizes, dtype: Any) -> Array
 def _array(name: str, value: Any) -> Array:
     if isinstance(value, np.ma.MaskedArray):
         raise UnrolledError(f"{name} is a masked array: expected an array without a mask")
+    if value is None:
+        raise UnrolledError(f"{name} is None: expected an array")
     try:
         return np.asarray(value)
     except Exception as error:  # whatever another library's array raises

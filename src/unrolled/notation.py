@@ -5,8 +5,9 @@ rules (`d` + name, `name_prev`, `W_..`, `b_.`, `z_.`) need no entry of their own
 of a cell that was added today are printed as well as those of the oldest one.
 """
 
+import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Shape = tuple[str | int, ...]
@@ -65,29 +66,15 @@ _LAYERS = {"a": "hidden state", "y": "output", "c": "candidate"} | {
 }
 
 
-def _of_layers() -> Iterator[Entry]:
-    """Weights, bias and pre-activation of every layer, named by where they lead and come from."""
-    for to, what in _LAYERS.items():
-        n = "n_y" if to == "y" else "n_a"
-        for source, of in (("a", "hidden state"), ("x", "input")):
-            name, shape = f"W_{to}{source}", f"{n} n_{source}"
-            yield Entry(
-                name, name, f"W_{{{to}{source}}}", shape, f"weights from the {of} to the {what}"
-            )
-        yield Entry(f"b_{to}", f"b_{to}", f"b_{to}", f"{n} 1", f"bias of the {what}")
-        meaning = "logits" if to == "y" else f"pre-activation of the {what}"
-        yield Entry(f"z_{to}", f"z_{to}", f"z_{to}", f"{n} m", meaning)
-
-
-LEGEND: dict[str, Entry] = {entry.name: entry for entry in (*_PLAIN, *_of_layers())} | {
+LEGEND: dict[str, Entry] = {entry.name: entry for entry in _PLAIN} | {
     gate: Entry(gate, text, latex, "n_a m", meaning)
     for gate, (text, latex, meaning) in _GATES.items()
 }
 
 _CONTRIBUTIONS = {
-    "prev": "what this step hands back to the previous one",
-    "next": "what comes back from the next step",
-    "y": "what comes from this step's own output",
+    "prev": "∂loss/∂{}⟨t−1⟩ through this step: d{}_next of the step before",
+    "next": "part of d{}: what comes back from the next step",
+    "y": "part of d{}: what comes from this step's own output",
 }
 
 
@@ -101,14 +88,29 @@ def entry(name: str) -> Entry:
         return Entry(name, of.text, of.latex, of.shape, f"{of.meaning} of the previous step")
     if base[:1] == "d" and base[1:] in LEGEND and suffix in _CONTRIBUTIONS:
         of, latex = entry(base), rf"{entry(base).latex}_{{\mathrm{{{suffix}}}}}"
-        meaning = f"{of.meaning}: {_CONTRIBUTIONS[suffix]}"
+        meaning = _CONTRIBUTIONS[suffix].format(*[LEGEND[base[1:]].text] * 2)
         return Entry(name, f"{of.text}_{suffix}", latex, of.shape, meaning)
-    if name[:1] == "d" and name[1:] in LEGEND:
-        of = LEGEND[name[1:]]
+    if name[:1] == "d" and (of := entry(name[1:])).meaning:
         return Entry(name, f"d{of.text}", f"d{of.latex}", of.shape, f"∂loss/∂{of.text}")
+    if match := re.fullmatch(r"(?:W_(\w)([ax])|b_(\w)|z_(\w))", name):
+        return _of_layer(name, *match.groups())
     head, _, tail = name.partition("_")
     escaped = tail.replace("_", r"\_")
     return Entry(name, name, rf"{head}_{{\mathrm{{{escaped}}}}}" if tail else name, "", "")
+
+
+def _of_layer(name: str, to: str, source: str, bias: str, pre_activation: str) -> Entry:
+    """Weights, bias and pre-activation of any layer, named by where they lead and come from."""
+    letter = to or bias or pre_activation
+    what, n = _LAYERS.get(letter, letter), "n_y" if letter == "y" else "n_a"
+    if to:
+        of = {"a": "hidden state", "x": "input"}[source]
+        meaning = f"weights from the {of} to the {what}"
+        return Entry(name, name, f"W_{{{to}{source}}}", f"{n} n_{source}", meaning)
+    if bias:
+        return Entry(name, name, f"b_{bias}", f"{n} 1", f"bias of the {what}")
+    meaning = "logits" if letter == "y" else f"pre-activation of the {what}"
+    return Entry(name, name, f"z_{letter}", f"{n} m", meaning)
 
 
 _ASCII = str.maketrans(

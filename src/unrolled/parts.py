@@ -20,7 +20,8 @@ class Part:
     """One part of the step.
 
     `shapes` declares the quantities the part brings: parameters, input and states of a cell.
-    `initial` names parameters that start at a constant other than the rule's.
+    `initial` names parameters that start at a constant other than the rule's, `meanings` explains
+    names that the legend does not know, or knows in another sense.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Part:
     backward: Function
     initial: Mapping[str, float] = field(default_factory=dict)
     activations: tuple[str, ...] = ()
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[str, ...]:

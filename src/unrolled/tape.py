@@ -10,6 +10,7 @@ from unrolled import notation
 from unrolled.batch import Batch
 from unrolled.engines.reference import Kept
 from unrolled.equations.step import Step
+from unrolled.one_hot import OneHot
 
 Array = Any
 
@@ -37,7 +38,7 @@ class Tape(Mapping[str, Array]):
         self.kept = kept
         self.gradients = gradients
         arrays = kept.arrays | (found.arrays if found else {})
-        for array in arrays.values():
+        for array in (*arrays.values(), batch.X, *batch.state.values()):
             array.flags.writeable = False  # a later backward reads them
         names = {f"d{name}" for name in parameters}
         self.shares = {name: array for name, array in arrays.items() if name in names}
@@ -52,10 +53,14 @@ class Tape(Mapping[str, Array]):
         if isinstance(key, str):
             if key not in self:
                 raise KeyError(f"{key} is not on this tape: it has {', '.join(self)}")
-            return self._totals[key] if key in self._totals else self._arrays[key]
-        t = range(self.batch.T)[key]
-        steps = self._arrays | self.shares
-        return StepValues(t, {name: array[..., t] for name, array in steps.items()})
+            return self._totals[key] if key in self._totals else self._over_time(key)
+        if not -self.batch.T <= key < self.batch.T:
+            raise IndexError(f"step {key} is not on this tape: it has T = {self.batch.T} steps")
+        t, given = key % self.batch.T, self.batch.given(key % self.batch.T)
+        if isinstance(given["x"], OneHot):
+            given["x"] = given["x"].dense(self.batch.state["a"].dtype)
+        steps = {name: array[..., t] for name, array in (self._arrays | self.shares).items()}
+        return StepValues(t, {**steps, **given})
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys([*self._arrays, *self._totals]))
@@ -78,6 +83,10 @@ class Tape(Mapping[str, Array]):
             f"<table><caption>{html.escape(self._title())}</caption>"
             f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
         )
+
+    def _over_time(self, name: str) -> Array:
+        """All steps of a quantity; labels become one-hot columns when they are asked for."""
+        return self.batch.columns(name) if name in ("x", "y") else self._arrays[name]
 
     def _title(self) -> str:
         batch = self.batch
@@ -108,10 +117,14 @@ class StepValues(dict[str, Array]):
         super().__init__(values)
         self.t = t
 
+    def __missing__(self, name: str) -> Array:
+        raise KeyError(f"{name} is not among the quantities of step {self.t}: {', '.join(self)}")
+
     def __repr__(self) -> str:
         blocks = []
         for name, value in self.items():
-            head = f"{notation.entry(name).text} ({name}), {np.shape(value)}"
+            at = f"{self.t - 1}" if name.endswith("_prev") and not name.startswith("d") else self.t
+            head = f"{notation.entry(name).text}⟨{at}⟩ ({name}), {np.shape(value)}"
             blocks.append(f"{head}\n{np.array2string(value, precision=6, threshold=60)}")
         return "\n".join([f"step t = {self.t}", *blocks])
 
@@ -128,11 +141,11 @@ def _given(step: Step, batch: Batch, arrays: Mapping[str, Array]) -> dict[str, A
 
 
 def _range(value: Array) -> str:
-    lowest, highest = np.min(value), np.max(value)
+    lowest, highest = np.min(value) + 0.0, np.max(value) + 0.0  # + 0 turns −0 into 0
     return f"{lowest:.4g}" if lowest == highest else f"{lowest:.4g} … {highest:.4g}"
 
 
 def _first(value: Array, count: int = 4) -> str:
     flat = np.ravel(value, order="F")
     more = " …" if flat.size > count else ""
-    return " ".join(f"{number:.4g}" for number in flat[:count]) + more
+    return " ".join(f"{number + 0.0:.4g}" for number in flat[:count]) + more

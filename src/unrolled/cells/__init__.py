@@ -1,7 +1,7 @@
 """The cells, one file each, found by looking into this folder.
 
 A cell file has a docstring (what it is, in one line), `source`, `shapes`, `forward` and `backward`;
-`initial` and `activations` where it needs them. docs/add-a-cell.md walks through one.
+`initial`, `activations` and `meanings` where it needs them. docs/add-a-cell.md walks through one.
 """
 
 import importlib
@@ -45,8 +45,10 @@ def _module_at(path: Path) -> ModuleType:
         raise UnrolledError(f"cell file {path} is not there")
     module = ModuleType(path.stem)
     module.__file__ = str(path)
-    try:  # from its text: compiled files of an earlier text, in the same second, would be taken
+    try:  # not by import, which may take a compiled file of what the text was a moment ago
         exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
+    except SyntaxError as error:
+        raise UnrolledError(f"cell file {path}, line {error.lineno}: {error.msg}") from None
     except (Exception, SystemExit) as error:
         raise UnrolledError(f"cell file {path} cannot be run: {error!r}") from error
     return module
@@ -66,6 +68,7 @@ def _part(module: ModuleType) -> Part:
         backward=module.backward,
         initial=getattr(module, "initial", {}),
         activations=getattr(module, "activations", ()),
+        meanings=getattr(module, "meanings", {}),
     )
     for check in (_check_declarations, _check_arguments):
         if complaint := next(check(part), ""):

@@ -13,7 +13,7 @@ shapes = {
     "W_ua": "n_a n_a", "W_ux": "n_a n_x", "b_u": "n_a 1",
     "W_ra": "n_a n_a", "W_rx": "n_a n_x", "b_r": "n_a 1",
     "W_ca": "n_a n_a", "W_cx": "n_a n_x", "b_c": "n_a 1",
-}  # fmt: skip
+}
 
 
 def forward(x, a_prev, W_ua, W_ux, b_u, W_ra, W_rx, b_r, W_ca, W_cx, b_c):
@@ -28,12 +28,12 @@ def forward(x, a_prev, W_ua, W_ux, b_u, W_ra, W_rx, b_r, W_ca, W_cx, b_c):
     return {
         "z_u": z_u, "z_r": z_r, "u": u, "r": r,
         "a_reset": a_reset, "z_c": z_c, "c_tilde": c_tilde, "a": a,
-    }  # fmt: skip
+    }
 
 
 def backward(
     da_y, da_next, x, a_prev, u, r, a_reset, c_tilde, W_ua, W_ux, W_ra, W_rx, W_ca, W_cx
-):  # fmt: skip
+):
     da = da_y + da_next  # own output, and the next step
     dc_tilde = u * da
     dz_c = tanh_backward(dc_tilde, c_tilde)
@@ -50,4 +50,4 @@ def backward(
         "dW_ua": dz_u @ a_prev.T, "dW_ux": dz_u @ x.T, "db_u": over_batch(dz_u),
         "dW_ra": dz_r @ a_prev.T, "dW_rx": dz_r @ x.T, "db_r": over_batch(dz_r),
         "dW_ca": dz_c @ a_reset.T, "dW_cx": dz_c @ x.T, "db_c": over_batch(dz_c),
-    }  # fmt: skip
+    }

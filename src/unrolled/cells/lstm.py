@@ -14,14 +14,14 @@ shapes = {
     "W_ia": "n_a n_a", "W_ix": "n_a n_x", "b_i": "n_a 1",
     "W_ca": "n_a n_a", "W_cx": "n_a n_x", "b_c": "n_a 1",
     "W_oa": "n_a n_a", "W_ox": "n_a n_x", "b_o": "n_a 1",
-}  # fmt: skip
+}
 
 initial = {"b_f": 1.0}  # remember at first: Gers, Schmidhuber and Cummins 2000
 
 
 def forward(
     x, a_prev, c_prev, W_fa, W_fx, b_f, W_ia, W_ix, b_i, W_ca, W_cx, b_c, W_oa, W_ox, b_o
-):  # fmt: skip
+):
     z_f = W_fa @ a_prev + W_fx @ x + b_f
     z_i = W_ia @ a_prev + W_ix @ x + b_i
     z_c = W_ca @ a_prev + W_cx @ x + b_c
@@ -36,13 +36,13 @@ def forward(
     return {
         "z_f": z_f, "z_i": z_i, "z_c": z_c, "z_o": z_o,
         "f": f, "i": i, "c_tilde": c_tilde, "o": o, "c": c, "tanh_c": tanh_c, "a": a,
-    }  # fmt: skip
+    }
 
 
 def backward(
     da_y, da_next, dc_next, x, a_prev, c_prev, f, i, c_tilde, o, tanh_c,
     W_fa, W_fx, W_ia, W_ix, W_ca, W_cx, W_oa, W_ox,
-):  # fmt: skip
+):
     da = da_y + da_next  # own output, and the next step
     do = tanh_c * da
     dz_o = sigmoid_backward(do, o)
@@ -64,4 +64,4 @@ def backward(
         "dW_ia": dz_i @ a_prev.T, "dW_ix": dz_i @ x.T, "db_i": over_batch(dz_i),
         "dW_ca": dz_c @ a_prev.T, "dW_cx": dz_c @ x.T, "db_c": over_batch(dz_c),
         "dW_oa": dz_o @ a_prev.T, "dW_ox": dz_o @ x.T, "db_o": over_batch(dz_o),
-    }  # fmt: skip
+    }

@@ -21,4 +21,4 @@ def backward(da_y, da_next, x, a_prev, a, W_aa, W_ax, g):
         "da": da, "dz_a": dz_a,
         "da_prev": W_aa.T @ dz_a, "dx": W_ax.T @ dz_a,
         "dW_aa": dz_a @ a_prev.T, "dW_ax": dz_a @ x.T, "db_a": over_batch(dz_a),
-    }  # fmt: skip
+    }

@@ -13,12 +13,13 @@ from typing import Any
 import click
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from threadpoolctl import threadpool_limits
 
 import unrolled
-from unrolled.cells import cell_names
 from unrolled.cli.output import say
 from unrolled.data.surnames import surnames
 from unrolled.data.text import Vocabulary, stream_windows
+from unrolled.errors import UnrolledError
 from unrolled.gradients.check import GradientReport, gradient_check
 from unrolled.network import Network
 from unrolled.training.loop import Metrics, train
@@ -30,13 +31,17 @@ _M, _T, _LEARNING_RATE, _CLIP = 64, 20, 0.004, 1.0
 
 
 @click.command()
-@click.option("--cell", type=click.Choice(cell_names()), default="lstm", show_default=True)
+@click.option(
+    "--cell", default="lstm", show_default=True, help="A name, or the path of a cell file."
+)
 @click.option(
     "--hidden", type=click.IntRange(1), default=128, show_default=True, help="Hidden units n_a."
 )
 @click.option("--steps", type=click.IntRange(1), default=2000, show_default=True, help="Updates.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--out", type=click.Path(), help="The run folder  [default: runs/demo-DATE-TIME]")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn."
+)
+@click.option("--out", type=click.Path(), help="The run folder.  [default: runs/demo-DATE-TIME]")
 def command(cell: str, hidden: int, steps: int, seed: int, out: str | None) -> int:
     """Train a character-level network on United States surnames, and prove its gradients.
 
@@ -44,11 +49,16 @@ def command(cell: str, hidden: int, steps: int, seed: int, out: str | None) -> i
 
     Example: unrolled demo --cell gru --steps 1000
     """
-    folder = RunFolder(out) if out else RunFolder.named_by_time("demo")
+    with threadpool_limits(limits=1):  # at these sizes a second thread costs more than it gains
+        return _demo(cell, hidden, steps, seed, out)
+
+
+def _demo(cell: str, hidden: int, steps: int, seed: int, out: str | None) -> int:
     text, held_back, count = _texts(seed)
     vocabulary = Vocabulary(text)
     n = len(vocabulary)
     net = Network(cell, n_x=n, n_a=hidden, n_y=n, dtype="float32", seed=seed)
+    folder = RunFolder(out) if out else RunFolder.named_by_time("demo")
     settings = {
         "unrolled": unrolled.__version__, "python": platform.python_version(),
         "numpy": np.__version__, "network": net.settings, "characters": vocabulary.characters,
@@ -74,7 +84,10 @@ def command(cell: str, hidden: int, steps: int, seed: int, out: str | None) -> i
     say(_result(metrics, loss, n))
 
     say("\nIs it right? The gradients of this very network, on a float64 copy of it:\n")
-    report = _proof(net, vocabulary.encode(held_back), state, seed)
+    try:
+        report = _proof(net, vocabulary.encode(held_back), state, seed)
+    except KeyboardInterrupt:
+        raise UnrolledError(f"stopped during the proof; the run is in {folder.path}") from None
     folder.write_json("gradcheck.json", report.to_dict())
     say(repr(report))
     files = _listed(sorted(path.name for path in folder.path.iterdir()))
@@ -96,8 +109,8 @@ def _introduction(net: Network, count: int, n: int, steps: int) -> str:
         f"data      {count:,} surnames of the 1990 United States census,",
         f"          {n} different characters, 1 name in 20 held back",
         f"network   {net.step.cell.name}, {n} → {net.sizes['n_a']} → {n}, {parameters:,} parameters",
-        f"training  {steps} updates on windows of {_M} × {_T} characters, the state carried,",
-        f"          Adam at {_LEARNING_RATE}, gradients clipped at norm {_CLIP:g}",
+        f"training  {steps} updates on windows of {_M} × {_T} characters, the state carried from",
+        f"          window to window, Adam at {_LEARNING_RATE}, gradients clipped at norm {_CLIP:g}",
     ])  # fmt: skip
 
 
@@ -166,8 +179,8 @@ def _result(metrics: list[Metrics], held_back: float, n: int) -> str:
     seconds = sum(m.seconds for m in metrics)
     return (
         f"Loss per character: {math.log(n):.3f} = log {n} by chance, {last:.3f} at the end of training,\n"
-        f"{held_back:.3f} on names held back: as unsure as between {math.exp(held_back):.1f} characters, "
-        f"not {n}. {seconds:.0f} s of training."
+        f"{held_back:.3f} on names held back: as unsure as a choice among "
+        f"{math.exp(held_back):.1f} equally\nlikely characters, not {n}. {seconds:.0f} s of training."
     )
 
 

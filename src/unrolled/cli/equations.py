@@ -24,8 +24,8 @@ def command(
 ) -> None:  # fmt: skip
     """Print the forward and backward equations of CELL with its output layer and loss.
 
-    They are recorded from the code itself, run on symbols. CELL is rnn, lstm, gru, gru_reset_after
-    or the path of a cell file.
+    They are recorded from the code itself, run on symbols. CELL is rnn (if none is given), lstm, gru,
+    gru_reset_after, or the path of a cell file.
 
     Example: unrolled equations lstm --shapes 3,5,2,7,4
     """

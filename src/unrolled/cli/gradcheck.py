@@ -17,15 +17,23 @@ from unrolled.network import Network
 @options.network
 @options.sizes("3,5,2,7,4", "Sizes of the problem.")
 @click.option(
-    "--reduction", type=click.Choice(["mean", "batch", "sum"]), default="mean", show_default=True
+    "--reduction",
+    type=click.Choice(["mean", "batch", "sum"]),
+    default="mean",
+    show_default=True,
+    help="Of the loss over targets.",
 )
 @click.option("--last", is_flag=True, help="A target at the last step only (many-to-one).")
-@click.option("--labels", is_flag=True, help="Integer inputs, looked up, in place of values.")
+@click.option(
+    "--labels", is_flag=True, help="Integer inputs in place of values (they have no gradient)."
+)
 @click.option("--scale", type=float, default=1.0, show_default=True,
               help="Multiply all weights and biases; 100 saturates most units.")  # fmt: skip
 @click.option("--entries", type=click.IntRange(min=1), default=100, show_default=True,
               help="Entries checked of each gradient.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn."
+)
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
@@ -36,9 +44,11 @@ def command(
 ) -> int:  # fmt: skip
     """Prove the gradients of CELL: hand-derived against complex step and central differences.
 
-    Prints the largest error for each parameter, the input and the initial state, relative to the
-    gradient's largest entry, and the rounding measured in it. Exit status 0: nothing is wrong;
-    1: a gradient is wrong; 2: nothing could be tested.
+    CELL is rnn (if none is given), lstm, gru, gru_reset_after, or the path of a cell file. For each
+    parameter, the input and the initial states it prints how many entries were checked, the largest
+    of them, and, relative to it, the largest error against complex step, against central differences
+    (— where those drown in rounding), and the rounding measured. Exit status 0: nothing is wrong;
+    1: a gradient is wrong; 2: it could not be run, or nothing could be tested.
 
     Example: unrolled gradcheck lstm --shapes 3,5,2,7,4
     """
@@ -59,7 +69,7 @@ def command(
     else:
         say(repr(report))
     if report.verdict == "not testable":
-        raise UnrolledError("nothing was proved: no gradient could be tested on these numbers")
+        raise UnrolledError("no gradient could be tested on these numbers")
     return 0 if report.verdict == "right" else 1
 
 

@@ -57,8 +57,6 @@ def main() -> None:
 def _run() -> int:
     try:
         return int(_unrolled.main(prog_name="unrolled", standalone_mode=False) or 0)
-    except click.exceptions.NoArgsIsHelpError as error:
-        return _refuse(error.format_message())
     except click.UsageError as error:
         where = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
         return _refuse(error.format_message() + where)

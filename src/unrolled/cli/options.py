@@ -36,7 +36,7 @@ def network(command: Command) -> Command:
     hidden = [name for name in ACTIVATIONS if name not in ("softmax", "linear")]
     losses = ["cross_entropy", "squared_error"]
     for option in reversed([
-        click.argument("cell", default="rnn"),
+        click.argument("cell", default="rnn", metavar="[CELL]"),
         click.option("--activation", type=click.Choice(hidden), help="Of the plain cell (rnn)."),
         click.option("--output", type=click.Choice(list(PREDICTIONS)), default="softmax", show_default=True,
                      help="What the logits become."),

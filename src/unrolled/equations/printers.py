@@ -185,8 +185,11 @@ def _title(table: Table) -> list[str]:
 def _legend(
     table: Table, sizes: Mapping[str, int] | None, plain: Callable[[str], str]
 ) -> list[str]:
-    entries = [(notation.entry(name), shape) for name, shape in table.shapes.items()]
-    rows = [(plain(e.text), e.name, shape_text(shape, sizes), e.meaning) for e, shape in entries]
+    printer = Printer(table)
+    rows = [
+        (plain(printer.name(name)), name, shape_text(shape, sizes), table.meaning(name))
+        for name, shape in table.shapes.items()
+    ]
     body = [f"  {line}" for line in columns(rows)]
     axes = ", ".join(
         f"{name} {meaning}" if not sizes else f"{name} = {sizes[name]} {meaning}"
@@ -227,7 +230,7 @@ def to_dict(table: Table, sizes: Mapping[str, int] | None = None) -> dict[str, A
         entry = notation.entry(name)
         quantities.append({
             "name": name, "symbol": entry.text, "latex": entry.latex, "shape": axes(shape),
-            "meaning": entry.meaning, "per_step": name in table.per_step,
+            "meaning": table.meaning(name), "per_step": name in table.per_step,
         })  # fmt: skip
     equations = []
     for e in table.equations:

@@ -15,6 +15,7 @@ from unrolled.notation import Shape, shape_text
 
 _ALLOWED = "a cell may say @ .T + - * / **2 and the functions of unrolled.functions"
 _OWN_FILES = frozenset({__file__, functions.__file__, activations.__file__})
+_NOUNS = {"add": "sum", "subtract": "difference", "multiply": "∘ product", "divide": "quotient"}
 _serial = itertools.count()
 
 
@@ -71,38 +72,38 @@ class Symbol:
         return Symbol("transpose", (self,), self.shape[::-1], line=_cell_line())
 
     def __add__(self, other: Any) -> "Symbol":
-        return self.record("add", "elementwise", (self, other))
+        return self.record("add", "same shape", (self, other))
 
     def __radd__(self, other: Any) -> "Symbol":
-        return self.record("add", "elementwise", (other, self))
+        return self.record("add", "same shape", (other, self))
 
     def __sub__(self, other: Any) -> "Symbol":
-        return self.record("subtract", "elementwise", (self, other))
+        return self.record("subtract", "same shape", (self, other))
 
     def __rsub__(self, other: Any) -> "Symbol":
-        return self.record("subtract", "elementwise", (other, self))
+        return self.record("subtract", "same shape", (other, self))
 
     def __mul__(self, other: Any) -> "Symbol":
-        return self.record("multiply", "elementwise", (self, other))
+        return self.record("multiply", "same shape", (self, other))
 
     def __rmul__(self, other: Any) -> "Symbol":
-        return self.record("multiply", "elementwise", (other, self))
+        return self.record("multiply", "same shape", (other, self))
 
     def __truediv__(self, other: Any) -> "Symbol":
-        return self.record("divide", "elementwise", (self, other))
+        return self.record("divide", "same shape", (self, other))
 
     def __rtruediv__(self, other: Any) -> "Symbol":
-        return self.record("divide", "elementwise", (other, self))
+        return self.record("divide", "same shape", (other, self))
 
     def __neg__(self) -> "Symbol":
-        return self.record("negative", "elementwise", (self,))
+        return self.record("negative", "same shape", (self,))
 
     def __pow__(self, exponent: Any) -> "Symbol":
         if exponent != 2:
             raise EquationError(
                 f"{_described(self)} is raised to the power {exponent!r}: {_ALLOWED}"
             )
-        return self.record("square", "elementwise", (self,))
+        return self.record("square", "same shape", (self,))
 
     def leaves(self) -> Iterator["Symbol"]:
         """Yield every quantity the expression is made from, from left to right."""
@@ -127,6 +128,20 @@ class Symbol:
         )
         return Symbol(self.operation, operands, self.shape, self.name, self.value, self.line)
 
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise EquationError(f"{_described(self)} has no .{name} here: {_ALLOWED}")
+
+    def __array_ufunc__(self, function: Any, *_: Any, **__: Any) -> NoReturn:
+        self._refuse_numpy(function.__name__)
+
+    def __array_function__(self, function: Any, *_: Any, **__: Any) -> NoReturn:
+        self._refuse_numpy(function.__name__)
+
+    def _refuse_numpy(self, name: str) -> NoReturn:
+        raise EquationError(f"{_described(self)} is given to a NumPy function, {name}: {_ALLOWED}")
+
     def __repr__(self) -> str:
         return f"Symbol({_described(self)}, {shape_text(self.shape)})"
 
@@ -143,8 +158,7 @@ for _names, _what in {
     "iadd isub imul imatmul itruediv ipow": "is changed in place (+=, -=, …), write a new name instead",
     "setitem delitem": "has a slice assigned, and equations do not assign to parts",
     "getitem iter len": "is indexed, and equations are about whole quantities",
-    "float int complex index array": "is asked for its numbers, and has none",
-    "array_ufunc array_function": "is given to a NumPy function",
+    "float int complex index array format": "is asked for its numbers, and has none",
     "lt le gt ge eq ne": "is compared, write where(positive(z), …) instead",
     "rpow mod rmod floordiv rfloordiv abs": "meets an operator that is not among the equations'",
 }.items():
@@ -159,7 +173,7 @@ def _described(symbol: Symbol) -> str:
         return symbol.name
     of = ", ".join(dict.fromkeys(leaf.name for leaf in symbol.leaves()))
     line = f" in line {symbol.line}" if symbol.line else ""
-    return f"the {symbol.operation} of {of or 'numbers'}{line}"
+    return f"the {_NOUNS.get(symbol.operation, symbol.operation)} of {of or 'numbers'}{line}"
 
 
 def _symbol(value: Any) -> Symbol:

@@ -1,10 +1,12 @@
 """The recorded table: every equation of the unrolled step, from running its parts on symbols."""
 
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from unrolled import notation
 from unrolled.equations.step import Step
 from unrolled.equations.symbols import EquationError, Symbol
 from unrolled.notation import Shape, parse_shape, shape_text
@@ -42,6 +44,13 @@ class Table:
         """Return the equations of one direction."""
         return tuple(e for e in self.equations if e.direction == direction)
 
+    def meaning(self, name: str) -> str:
+        """Return what a quantity means: as the cell file says, or as the legend does."""
+        said = self.step.cell.meanings
+        if name in said or not name.startswith("d") or name[1:] not in said:
+            return said.get(name, notation.entry(name).meaning)
+        return f"∂loss/∂{name[1:]}"
+
     @cached_property
     def per_step(self) -> frozenset[str]:
         """The quantities that have a value of their own at each step: all but the parameters."""
@@ -71,8 +80,9 @@ class _Recorder:
     def forward(self) -> None:
         for part in self.step.forward_parts(targets=True):
             self._run(part, part.forward, "forward")
-        for state in self.step.states:
-            self._expect(self.step.cell, state, state)
+            if part is self.step.cell:
+                for state in self.step.states:
+                    self._expect(part, state, state, "forward")
 
     def backward(self) -> None:
         for state in self.step.states:
@@ -81,10 +91,10 @@ class _Recorder:
             self._run(part, part.backward, "backward")
         for part in (self.step.cell, self.step.layer):
             for name in part.parameters:
-                self._expect(part, f"d{name}", name)
+                self._expect(part, f"d{name}", name, "backward")
         for state in self.step.states:
-            self._expect(self.step.cell, f"d{state}_prev", state)
-        self._expect(self.step.cell, "dx", "x")
+            self._expect(self.step.cell, f"d{state}_prev", state, "backward")
+        self._expect(self.step.cell, "dx", "x", "backward")
 
     def _run(self, part: Part, function: Function, direction: str) -> None:
         known: dict[str, Any] = dict(self.step.constants)
@@ -98,7 +108,8 @@ class _Recorder:
         except EquationError as error:
             raise EquationError(f"{part.name}, {direction}: {error}") from None
         except Exception as error:
-            raise EquationError(f"{part.name}, {direction} cannot be run: {error!r}") from error
+            line = f", line {traceback.extract_tb(error.__traceback__)[-1].lineno}"
+            raise EquationError(f"{part.name}, {direction}{line}: {error}") from error
         if not isinstance(results, dict):
             raise EquationError(
                 f"{part.name}: {direction} returns {type(results).__name__}, expected a dictionary"
@@ -116,10 +127,10 @@ class _Recorder:
             expression = symbol.with_names(names)
             self.equations.append(Equation(name, expression, direction, part.name, symbol.line))
 
-    def _expect(self, part: Part, name: str, of: str) -> None:
+    def _expect(self, part: Part, name: str, of: str, direction: str) -> None:
         """A state, and the gradient of anything, has to be there and has to have its shape."""
         if name not in self.shapes:
-            raise EquationError(f"{part.name}: {name} is not computed")
+            raise EquationError(f"{part.name}: {direction} does not return {name}")
         expected = self.shapes.get(of) if of != name else parse_shape(part.shapes[of])
         if self.shapes[name] != expected:
             raise EquationError(

@@ -1,11 +1,12 @@
 """The gradient check: hand-derived gradients against complex step and central differences.
 
-No absolute tolerance decides. Errors are relative to the largest entry of the gradient, and the
-rounding in it is measured, not guessed. Where rounding is as large as the gradient, or an entry sits
+No absolute tolerance decides. Errors are relative to the largest entry checked, and the rounding in
+it is measured, not guessed. Where rounding is as large as the gradient, or an entry sits
 on a kink, or the gradient is exactly 0, nothing is proved, and the report says so instead of "right".
 """
 
 import dataclasses
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ _UNTESTABLE = 1e-4  # with so much rounding nothing is proved
 _CENTRAL_LIMIT = 1e-5
 _RANGE = (1e-200, 1e80)  # gradients outside underflow or overflow in the complex step
 _NAN = float("nan")
+_TOGETHER = "all together"
 _HEADS = ("gradient", "shape", "checked", "largest", "complex", "central", "rounding", "")
 
 
@@ -90,13 +92,22 @@ class GradientReport:
             body.append(
                 (row.name, shape, str(row.checked), f"{row.scale:.3g}", *errors, row.verdict)
             )
-        notes = [f"{row.name}: {row.note}" for row in self.rows if row.note]
-        return "\n".join([self.title, *notation.columns([_HEADS, *body]), *notes, self._summary()])
+        notes = [
+            textwrap.fill(
+                f"{row.name}: {row.note}", 78, subsequent_indent="  ", break_on_hyphens=False
+            )
+            for row in self.rows
+            if row.note
+        ]
+        lines = [self.title, *notation.columns([_HEADS, *body]), *notes, self._summary()]
+        return "\n".join(lines)
 
     def _summary(self) -> str:
-        total, verdicts = len(self.rows), [row.verdict for row in self.rows]
-        if wrong := verdicts.count("wrong"):
-            return f"WRONG: {wrong} of {total} gradients are wrong."
+        rows = [row for row in self.rows if row.name != _TOGETHER]
+        total, verdicts = len(rows), [row.verdict for row in rows]
+        if self.verdict == "wrong":
+            wrong = verdicts.count("wrong")
+            return f"WRONG: {wrong or 'the sum'} of {total} gradients {'are' if wrong > 1 else 'is'} wrong."
         if "right" not in verdicts:
             return "Nothing was proved: no gradient can be tested here."
         if untestable := verdicts.count("not testable"):
@@ -163,7 +174,7 @@ class _Judge:
             }
             for _ in range(directions)
         ]
-        row = self._judged(Row("all together", (), 0), probes)
+        row = self._judged(Row(_TOGETHER, (), 0), probes)
         if row.verdict == "not testable" and not row.note:
             row = dataclasses.replace(row, note="rounding is as large as its slopes")
         return row
@@ -250,8 +261,8 @@ def _title(net: Network, batch: Batch, loss: Any) -> str:
     return (
         f"{step.cell.name}{g}, {step.prediction.title}, {step.loss.part.name}\n"
         f"{', '.join(f'{name} = {size}' for name, size in sizes.items())}, loss {loss:.6g}\n"
-        "Errors against complex step and central differences, and the rounding measured in the\n"
-        "gradient, are relative to its largest entry.\n"
+        "Errors against complex step and central differences, and measured rounding,\n"
+        "relative to the largest entry that was checked:\n"
     )
 
 

@@ -37,10 +37,14 @@ class Reasons:
         if steps:
             return f"{self.printer.name(name)} is 0 before step {steps[0]}: it vanished on the way"
         backward = {equation.name: equation for equation in self.table.of("backward")}
-        for leaf in (leaf.name for leaf in backward[name].expression.leaves()):
-            if leaf in self.table.per_step and not np.any(self.tape[leaf]):
-                if leaf in backward:
-                    return self._zero(leaf)
+        leaves = [leaf.name for leaf in backward[name].expression.leaves()]
+        zeros = [q for q in leaves if q in self.table.per_step and not np.any(self.tape[q])]
+        for leaf in sorted(
+            zeros, key=lambda leaf: leaf not in backward
+        ):  # what leads on comes first
+            if leaf in backward:
+                return self._zero(leaf)
+            if not leaf.endswith("_next"):
                 return f"{self.printer.name(leaf)} is 0 at every step"
         left, right = self.printer.equation(backward[name])
         return f"{left} = {right} is 0 at every step"
