@@ -1,6 +1,7 @@
 """What a network is: equalities between ways to say the same thing."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -224,6 +225,24 @@ def test_a_copy_is_the_same_and_its_own(cell, activation, copied):
     assert other.loss(*p.arguments) == p.net.loss(*p.arguments)
     other.parameters["b_y"] += 1
     assert not np.array_equal(other.parameters["b_y"], p.net.parameters["b_y"])
+
+
+@pytest.mark.parametrize(("cell", "activation"), CELLS)
+def test_training_keeps_only_what_the_backward_asks_for(cell, activation, monkeypatch):
+    p = problem(cell, activation)
+    held = {}
+    backward = p.net.engine.backward
+
+    def spy(step, parameters, batch, kept, upstream, keep):
+        found, totals = backward(step, parameters, batch, kept, upstream, keep)
+        held.update(forward=set(kept.arrays), backward=set(found.arrays))
+        return found, totals
+
+    monkeypatch.setattr(p.net.engine, "backward", spy)
+    p.net.loss_and_gradients(*p.arguments)
+    asked = set(inspect.signature(p.net.step.cell.backward).parameters)
+    assert held["forward"] - asked <= {"y_hat", *p.net.step.states}
+    assert not held["backward"]
 
 
 def test_astype_is_a_copy():

@@ -52,8 +52,7 @@ _PLAIN = [
     Entry("loss", "loss", r"\mathcal{L}", "1 1", "what is minimised"),
     Entry("losses", "losses", r"\ell", "1 m", "loss of each target"),
     Entry("omega", "ω", r"\omega", "1 m",
-          "share of a target in the loss: 1 / number of targets (mean), 1 / m (batch) or 1 (sum); "
-          "0 where there is no target"),
+          "share of a target in the loss (1 / their number for the mean), 0 without one"),
     Entry("log_y_hat", "log ŷ", r"\log\hat y", "n_y m", "logarithm of the prediction, from the logits"),
     Entry("tanh_c", "tanh_c", r"\tanh_c", "n_a m", "tanh of the cell state"),
     Entry("b_ca", "b_ca", "b_{ca}", "n_a 1", "bias of the candidate's recurrent part, inside the reset"),

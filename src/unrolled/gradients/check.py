@@ -92,12 +92,13 @@ class GradientReport:
             body.append(
                 (row.name, shape, str(row.checked), f"{row.scale:.3g}", *errors, row.verdict)
             )
+        named: dict[str, list[str]] = {}
+        for row in self.rows:
+            named.setdefault(row.note, []).append(row.name)
         notes = [
-            textwrap.fill(
-                f"{row.name}: {row.note}", 78, subsequent_indent="  ", break_on_hyphens=False
-            )
-            for row in self.rows
-            if row.note
+            textwrap.fill(f"{', '.join(names)}: {note}", 78, subsequent_indent="  ")
+            for note, names in named.items()
+            if note
         ]
         lines = [self.title, *notation.columns([_HEADS, *body]), *notes, self._summary()]
         return "\n".join(lines)
