@@ -219,12 +219,21 @@ def test_parameters_that_are_no_dictionary():
 
 def test_reduction_and_lengths():
     assert "reduction is 'max'" in _refusal(P.net.loss, P.X, P.Y, reduction="max")
+    assert "reduction is None" in _refusal(P.net.loss, P.X, P.Y, reduction=None)
     assert "lengths" in _refusal(P.net.loss, P.X, P.Y, lengths=[4] * 7)
 
 
 def test_a_float32_network_says_when_a_number_does_not_fit():
     p = problem("rnn", dtype="float32")
     assert "X is inf at feature 0" in _refusal(p.net.forward, _with(p.X, (0, 0, 0), 1e300))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint64"])
+@pytest.mark.parametrize("last", [False, True])
+def test_labels_of_any_integer_type(dtype, last):
+    p = problem("rnn", last=last)
+    Y = np.abs(p.Y)
+    assert p.net.loss(p.X, Y.astype(dtype)) == p.net.loss(p.X, Y)
 
 
 def test_anything_that_is_an_array_is_welcome():

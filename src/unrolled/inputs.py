@@ -168,7 +168,7 @@ def _label_targets(Y: Array, sizes: Sizes, softmax: bool, last_only: bool) -> tu
     if last_only:
         _check_shape("Y", Y, ("m",), sizes)
         _check_labels("Y", Y, sizes["n_y"], -1, ("m",))
-        Y = _at_last_step(Y, sizes["T"], -1)
+        Y = _at_last_step(Y.astype(np.intp), sizes["T"], -1)
         return Y, Y >= 0
     Y = _labels("Y", Y, sizes, "n_y", lowest=-1)
     both = Y.shape == (sizes["n_y"], sizes["m"]) and Y.shape[1] > 1
@@ -213,7 +213,7 @@ def _check_one_hot(Y: Array) -> None:
 
 def _share(has_target: Array, reduction: str, dtype: Any) -> Array:
     """Return what each target counts in the loss, (m, T)."""
-    if reduction not in REDUCTIONS:
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
         raise UnrolledError(
             f"reduction is {reduction!r}: expected {', '.join(map(repr, REDUCTIONS))}"
         )
