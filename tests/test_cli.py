@@ -146,7 +146,8 @@ def test_the_demo_does_not_write_over_a_folder(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
-def test_ctrl_c_keeps_what_was_learned(tmp_path):
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_keeps_what_was_learned(tmp_path, times):
     arguments = ["demo", "--steps", "100000", "--hidden", "8", "--cell", "rnn", "--out", "run"]
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "unrolled", *arguments], cwd=tmp_path, text=True,
@@ -157,9 +158,13 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path):
             if "Before training" in line:
                 break
         time.sleep(2)
-        process.send_signal(signal.SIGINT)
+        for _ in range(times):  # a second one may fall into what comes after the training
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.002)
         output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+    assert process.returncode == 0 or (times == 2 and "the trained model is in run" in errors), (
+        errors
+    )
     assert re.search(r"Stopped after \d+ of 100000 updates; what was learned is kept", output)
     assert un.load(tmp_path / "run" / "model.safetensors").sizes["n_a"] == 8
 

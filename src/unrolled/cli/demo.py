@@ -20,7 +20,7 @@ from unrolled.cli.output import say
 from unrolled.data.surnames import surnames
 from unrolled.data.text import Vocabulary, stream_windows
 from unrolled.errors import UnrolledError
-from unrolled.gradients.check import GradientReport, gradient_check
+from unrolled.gradients.check import gradient_check
 from unrolled.network import Network
 from unrolled.training.loop import Metrics, train
 from unrolled.training.optimisers import Adam
@@ -73,21 +73,31 @@ def _demo(cell: str, hidden: int, steps: int, seed: int, out: str | None) -> int
     before = write()
     say(f"\nBefore training it writes:\n  {_listed(before)}\n")
 
-    metrics = _train(net, vocabulary.encode(text), steps)
-    folder.write_model(net)
-    folder.write_metrics(metrics)
-    loss, state = _held_back_loss(net, vocabulary.encode(held_back))
-    folder.write_curve(metrics, math.log(n), loss)
-    after = write()
-    say(f"After {len(metrics)} updates it writes:\n  {_listed(after)}\n")
-    folder.write_samples({"before training": before, f"after {len(metrics)} updates": after})
-    say(_result(metrics, loss, n))
-
-    say("\nIs it right? The gradients of this very network, on a float64 copy of it:\n")
+    metrics = _train(net, vocabulary.encode(text), steps, folder)
     try:
-        report = _proof(net, vocabulary.encode(held_back), state, seed)
+        after = write()
+        say(f"After {len(metrics)} updates it writes:\n  {_listed(after)}\n")
+        folder.write_samples({"before training": before, f"after {len(metrics)} updates": after})
+        return _result(net, metrics, vocabulary.encode(held_back), seed, folder)
     except KeyboardInterrupt:
-        raise UnrolledError(f"stopped during the proof; the run is in {folder.path}") from None
+        raise UnrolledError(f"stopped; the trained model is in {folder.path}") from None
+
+
+def _result(
+    net: Network, metrics: list[Metrics], held_back: Any, seed: int, folder: RunFolder
+) -> int:
+    """Say what was learned, prove the gradients, and say where it all is."""
+    n, last = net.sizes["n_y"], running_mean([m.loss for m in metrics])[-1]
+    loss, state = _held_back_loss(net, held_back)
+    folder.write_curve(metrics, math.log(n), loss)
+    say(
+        f"Loss per character: {math.log(n):.3f} = log {n} by chance, {last:.3f} at the end of training,\n"
+        f"{loss:.3f} on names held back: as unsure as a choice among {math.exp(loss):.1f} equally\n"
+        f"likely characters, not {n}. {sum(m.seconds for m in metrics):.0f} s of training.\n\n"
+        "Is it right? The gradients of this very network, on a float64 copy of it:\n"
+    )
+    X, Y, _ = next(stream_windows(held_back, 8, 12))
+    report = gradient_check(net, X, Y, state, entries=6, directions=3, seed=seed)
     folder.write_json("gradcheck.json", report.to_dict())
     say(repr(report))
     files = _listed(sorted(path.name for path in folder.path.iterdir()))
@@ -114,19 +124,22 @@ def _introduction(net: Network, count: int, n: int, steps: int) -> str:
     ])  # fmt: skip
 
 
-def _train(net: Network, labels: Any, steps: int) -> list[Metrics]:
-    """Train with a progress line; Ctrl-C finishes the update that is running, and stops."""
+def _train(net: Network, labels: Any, steps: int, folder: RunFolder) -> list[Metrics]:
+    """Train with a progress line, and save; Ctrl-C finishes the update that is running, and saves."""
     metrics: list[Metrics] = []
-    with _progress() as progress, _stop_asked() as stop:
-        task = progress.add_task("training", total=steps, loss=math.nan, norm=math.nan, speed=0.0)
-        start = time.perf_counter()
-        for row in train(net, stream_windows(labels, _M, _T), Adam(_LEARNING_RATE), _CLIP):
-            metrics.append(row)
-            speed = row.targets * len(metrics) / (time.perf_counter() - start) / 1000
-            loss = running_mean([m.loss for m in metrics[-200:]])[-1]
-            progress.update(task, advance=1, loss=loss, norm=row.gradient_norm, speed=speed)
-            if row.step >= steps or stop:
-                break
+    with _stop_asked() as stop:
+        with _progress() as progress:
+            task = progress.add_task("", total=steps, loss=math.nan, norm=math.nan, speed=0.0)
+            start = time.perf_counter()
+            for row in train(net, stream_windows(labels, _M, _T), Adam(_LEARNING_RATE), _CLIP):
+                metrics.append(row)
+                speed = row.targets * len(metrics) / (time.perf_counter() - start) / 1000
+                loss = running_mean([m.loss for m in metrics[-200:]])[-1]
+                progress.update(task, advance=1, loss=loss, norm=row.gradient_norm, speed=speed)
+                if row.step >= steps or stop:
+                    break
+        folder.write_model(net)
+        folder.write_metrics(metrics)
     if len(metrics) < steps:
         say(f"Stopped after {len(metrics)} of {steps} updates; what was learned is kept.\n")
     return metrics
@@ -142,15 +155,9 @@ def _progress() -> Progress:
 
 @contextlib.contextmanager
 def _stop_asked() -> Iterator[list[bool]]:
-    """Give a list that fills at the first Ctrl-C; a second one interrupts as usual."""
+    """Give a list that fills at Ctrl-C, which interrupts nothing here: an update takes milliseconds."""
     asked: list[bool] = []
-    usual = signal.getsignal(signal.SIGINT)
-
-    def ask(*_: Any) -> None:
-        asked.append(True)
-        signal.signal(signal.SIGINT, usual)
-
-    signal.signal(signal.SIGINT, ask)
+    usual = signal.signal(signal.SIGINT, lambda *_: asked.append(True))
     try:
         yield asked
     finally:
@@ -172,18 +179,3 @@ def _held_back_loss(net: Network, labels: Any) -> tuple[float, dict[str, Any]]:
 
 def _listed(names: list[str]) -> str:
     return "\n  ".join(textwrap.wrap(", ".join(filter(None, names)), 76))
-
-
-def _result(metrics: list[Metrics], held_back: float, n: int) -> str:
-    last = running_mean([m.loss for m in metrics])[-1]
-    seconds = sum(m.seconds for m in metrics)
-    return (
-        f"Loss per character: {math.log(n):.3f} = log {n} by chance, {last:.3f} at the end of training,\n"
-        f"{held_back:.3f} on names held back: as unsure as a choice among "
-        f"{math.exp(held_back):.1f} equally\nlikely characters, not {n}. {seconds:.0f} s of training."
-    )
-
-
-def _proof(net: Network, labels: Any, state: dict[str, Any], seed: int) -> GradientReport:
-    X, Y, _ = next(stream_windows(labels, 8, 12))
-    return gradient_check(net, X, Y, state, entries=6, directions=3, seed=seed)
