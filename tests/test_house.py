@@ -18,13 +18,13 @@ LEVELS = [
     {"cells", "outputs", "batch"},
     {"equations"},
     {"engines"},
-    {"tape", "inputs", "initialisation", "network"},
+    {"tape", "inputs", "initialisation", "parameters", "network"},
     {"gradients", "model_file", "data"},
     {"training"},
     {"cli", "__main__"},
 ]
 CORE = ("errors", "notation", "functions", "activations", "parts", "one_hot", "cells", "outputs",
-        "batch", "equations", "engines", "tape", "inputs", "initialisation", "network",
+        "batch", "equations", "engines", "tape", "inputs", "initialisation", "parameters", "network",
         "gradients")  # fmt: skip
 
 

@@ -245,6 +245,27 @@ def test_training_keeps_only_what_the_backward_asks_for(cell, activation, monkey
     assert not held["backward"]
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_weights_side_by_side_are_an_alias(cell):
+    """W_f = [W_fa W_fx], as the course writes it, can be read and set."""
+    p, other = problem(cell), problem(cell, seed=8)
+    names = [name[:-1] for name in p.net.parameters if name.endswith("x")]
+    for name in names:
+        W = p.net.parameters[name]
+        assert W.shape == (5, 8)
+        assert np.array_equal(W[:, :5], p.net.parameters[f"{name}a"])
+        other.net.parameters[name] = W
+        assert name not in other.net.parameters
+    for name in p.net.parameters:
+        if name.startswith("b_") or name == "W_ya":
+            other.net.parameters[name] = p.net.parameters[name]
+    assert other.net.loss(*p.arguments) == p.net.loss(*p.arguments)
+    with pytest.raises(un.UnrolledError, match=r"has shape \(5, 7\), expected \(n_a, n_a \+ n_x\)"):
+        p.net.parameters[names[0]] = np.zeros((5, 7))
+    with pytest.raises(KeyError, match="W_q is not one of the parameters"):
+        p.net.parameters["W_q"]
+
+
 def test_astype_is_a_copy():
     p = problem("rnn")
     other = p.net.astype("float32")
@@ -253,7 +274,7 @@ def test_astype_is_a_copy():
     assert other.forward(p.X)["a"].dtype == np.float32
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes=st.fixed_dictionaries({n: st.integers(1, 6) for n in ("n_x", "n_a", "n_y", "m", "T")}),
        cell=st.sampled_from([c for c, _ in CELLS]), seed=st.integers(0, 99))  # fmt: skip
 def test_any_sizes_go_down_their_own_gradient(sizes, cell, seed):

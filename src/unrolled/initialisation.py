@@ -11,20 +11,21 @@ from typing import Any
 import numpy as np
 
 from unrolled.equations.step import Step
+from unrolled.parameters import Parameters
 
 Array = Any
 
 
 def initial_parameters(
     step: Step, sizes: Mapping[str, int], seed: int, dtype: Any
-) -> dict[str, Array]:  # fmt: skip
+) -> Parameters:  # fmt: skip
     """Return every parameter by name, in Fortran order.
 
     They are drawn in float64 in the order of the files, so that a float32 network starts at the
     rounded values of the float64 one with the same seed.
     """
     random = np.random.default_rng(seed)
-    parameters = {}
+    parameters = Parameters()
     for name, axes in step.parameters.items():
         shape = tuple(int(sizes.get(str(axis), axis)) for axis in axes)
         if name in step.cell.initial or axes[-1] == 1:

@@ -18,6 +18,7 @@ from unrolled.errors import UnrolledError
 from unrolled.files import write_bytes
 from unrolled.inputs import check_parameters
 from unrolled.network import Network
+from unrolled.parameters import Parameters
 
 FORMAT = 1
 
@@ -88,5 +89,5 @@ def _network(metadata: dict[str, str], parameters: dict[str, Any], cell: Any) ->
     sizes = {name: settings[name] for name in ("n_x", "n_a", "n_y")}
     check_parameters(parameters, step, sizes, np.dtype(settings["dtype"]))  # before making any
     net = Network(**settings)
-    net.parameters = {name: parameters[name] for name in net.step.parameters}
+    net.parameters = Parameters((name, parameters[name]) for name in net.step.parameters)
     return net

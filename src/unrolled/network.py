@@ -15,6 +15,7 @@ from unrolled.equations.table import record
 from unrolled.errors import UnrolledError
 from unrolled.initialisation import initial_parameters
 from unrolled.inputs import check_parameters, check_size, make_batch, make_upstream
+from unrolled.parameters import Parameters
 from unrolled.tape import Tape
 
 Array = Any
@@ -34,7 +35,8 @@ class Network:
         engine: "auto", or the name of an engine.
 
     Attributes:
-        parameters: dictionary of name -> array, changeable in place: "W_aa" (n_a, n_a), …
+        parameters: dictionary of name -> array, changeable in place: "W_aa" (n_a, n_a), …;
+            "W_f" reads and sets [W_fa W_fx].
         table: the recorded equations.
 
     Raises UnrolledError where a size, a name or a dtype cannot be used.
@@ -83,10 +85,10 @@ class Network:
         other = copy(self)
         other.dtype = _real_dtype(dtype)
         check_parameters(self.parameters, self.step, self.sizes, self.dtype)
-        other.parameters = {
-            name: np.array(value, dtype=other.dtype, order="F")
+        other.parameters = Parameters(
+            (name, np.array(value, dtype=other.dtype, order="F"))
             for name, value in self.parameters.items()
-        }
+        )
         return other
 
     def __getstate__(self) -> dict[str, Any]:

@@ -104,7 +104,8 @@ def _of_layer(name: str, to: str, source: str, bias: str, pre_activation: str) -
     what, n = _LAYERS.get(letter, letter), "n_y" if letter == "y" else "n_a"
     if to:
         of = {"a": "hidden state", "x": "input"}[source]
-        meaning = f"weights from the {of} to the {what}"
+        alias = f"; W_{to} = [W_{to}a W_{to}x]" if source == "a" and to != "y" else ""
+        meaning = f"weights from the {of} to the {what}{alias}"
         return Entry(name, name, f"W_{{{to}{source}}}", f"{n} n_{source}", meaning)
     if bias:
         return Entry(name, name, f"b_{bias}", f"{n} 1", f"bias of the {what}")
