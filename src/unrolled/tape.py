@@ -80,7 +80,7 @@ class Tape(Mapping[str, Array]):
         body = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in rows)
         heads = "".join(f"<th>{name}</th>" for name in ("", "name", "shape", "range", "numbers"))
         return (
-            f"<table><caption>{html.escape(self._title())}</caption>"
+            f"<table style='white-space: nowrap; text-align: left'><caption>{html.escape(self._title())}</caption>"
             f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
         )
 
