@@ -176,6 +176,37 @@ def test_rounding_inside_a_product_is_measured(cell):
     assert un.gradient_check(p.net, *p.arguments, entries=5).verdict != "wrong"
 
 
+def test_rounding_inside_a_softmax_is_measured():
+    """Nearly one-hot probabilities: 1 − ŷ has few digits, by hand and by complex step."""
+    for seed in range(12):
+        p = problem("rnn", "sigmoid", "softmax", "squared_error", scale=25.0, n_y=3, seed=seed)
+        assert un.gradient_check(p.net, *p.arguments, entries=6).verdict != "wrong"
+
+
+def test_a_step_is_not_trusted_more_than_the_one_it_is_compared_with():
+    """The error of the widest step hides in the rounding of the next one."""
+    sizes = {"n_x": 3, "n_a": 2, "m": 4, "T": 40}
+    p = problem("gru", scale=6.515887673788342e-08, seed=70231, **sizes)
+    p.X[:] *= 3981.0717055349855
+    report = un.gradient_check(p.net, *p.arguments, entries=3, reduction="sum")
+    assert report.verdict == "right", report
+
+
+def test_a_loss_of_exactly_0_is_not_called_wrong():
+    p = problem("rnn", "sigmoid", T=1)
+    p.net.parameters["b_y"][:, 0] = [90.0, 0.0]
+    Y = np.zeros((7, 1), int)
+    assert p.net.loss(p.X, Y, p.state) == 0
+    assert un.gradient_check(p.net, p.X, Y, p.state).verdict == "not testable"
+
+
+def test_rounding_in_a_loss_that_is_nearly_0_is_measured():
+    """ŷ − y cancels, so the loss has far fewer digits than its size says, and differences fewer."""
+    p = problem("rnn", "leaky_relu", output="sigmoid", loss="squared_error", scale=0.003)
+    p.Y[:] = p.net.forward(p.X, p.state)["y_hat"] + 1e-4
+    assert un.gradient_check(p.net, *p.arguments).verdict != "wrong"
+
+
 def test_a_gradient_that_vanishes_on_the_way_is_said_to():
     p = problem("rnn", T=300, last=True)
     p.net.parameters["W_aa"] *= 1e-3
@@ -249,15 +280,18 @@ def test_an_entry_on_a_kink_is_not_testable(activation):
     assert rows["W_ya"].note == ""
 
 
-def test_a_unit_near_a_kink_is_tested():
-    p = problem("rnn", "relu", T=1, m=1)
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+@pytest.mark.parametrize("distance", [1e-6, 1e-7, 3e-8, 1e-8, 1e-9])
+def test_a_unit_near_a_kink_is_tested(activation, distance):
+    p = problem("rnn", activation, T=1, m=1)
     net = p.net
     z_a = net.forward(p.X, p.state)["z_a"][:, 0, 0]
-    net.parameters["b_a"][:, 0] += 1e-6 - z_a  # differences straddle it, complex step does not
+    net.parameters["b_a"][:, 0] += distance - z_a  # differences straddle it, complex step does not
     report = un.gradient_check(net, *p.arguments)
     rows = {row.name: row for row in report.rows}
-    assert rows["b_a"].verdict == "right"
-    assert rows["b_a"].checked == 5
+    assert report.verdict == "right"
+    if distance > 1e-8:  # nearer ones cannot be told from those that sit on it
+        assert rows["b_a"].checked == 5
 
 
 def test_a_wrong_gradient_of_a_float32_network_is_found_on_its_float64_copy(tmp_path):

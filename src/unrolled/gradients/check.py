@@ -16,7 +16,8 @@ from unrolled import notation
 from unrolled.batch import Batch
 from unrolled.errors import UnrolledError
 from unrolled.gradients.reasons import Reasons
-from unrolled.gradients.slopes import CentralDifference, LossFunction, Values
+from unrolled.gradients.shaken import EPSILON
+from unrolled.gradients.slopes import LossFunction, Values, central_difference
 from unrolled.inputs import make_batch
 from unrolled.network import Network
 
@@ -28,6 +29,7 @@ _UNTESTABLE = 1e-4  # with so much rounding nothing is proved
 _CENTRAL_LIMIT = 1e-5
 _RANGE = (1e-200, 1e80)  # gradients outside underflow or overflow in the complex step
 _NAN = float("nan")
+_SOME = 10  # probes are enough to tell how complex step rounds
 _TOGETHER = "all together"
 _HEADS = ("gradient", "shape", "checked", "largest", "complex", "central", "rounding", "")
 
@@ -158,7 +160,10 @@ class _Judge:
     def __init__(self, function: LossFunction, loss: Any, gradients: Any, seed: int):
         self.function, self.loss, self.gradients = function, float(loss), gradients
         self.random = np.random.default_rng(seed)
-        self.shaken = [function.shaken_gradients(self.random) for _ in range(4)]
+        self.shaken = [function.shaken(self.random) for _ in range(4)]
+        losses, self.shaken_gradients = zip(*(s.gradients() for s in self.shaken), strict=True)
+        moved = max(abs(shaken - self.loss) for shaken in losses)
+        self.loss_rounding = max(moved, EPSILON * abs(self.loss))
 
     def quantity(self, name: str, entries: int | None) -> Row:
         """Check entries of one quantity, one at a time."""
@@ -202,7 +207,10 @@ class _Judge:
         if not np.isfinite(hand).all():
             note = f"its gradient is {hand[~np.isfinite(hand)][0]}, its slope is finite"
             return dataclasses.replace(row, verdict="wrong", note=note)
-        central = [CentralDifference(self.function, probe, self.loss) for probe in probes]
+        central = [
+            central_difference(self.function, probe, self.loss, self.loss_rounding, slope)
+            for probe, slope in zip(probes, exact, strict=True)
+        ]
         clear = np.array([not slope.on_kink for slope in central])
         row = dataclasses.replace(row, checked=int(clear.sum()), on_kink=int((~clear).sum()))
         if row.on_kink:
@@ -216,12 +224,12 @@ class _Judge:
         slopes = np.array([slope.slope for slope in central])
         doubts = np.array([slope.uncertainty for slope in central]) / scale
         errors, central_errors = np.abs(hand - exact) / scale, np.abs(hand - slopes) / scale
-        return self._verdict(row, probes, errors[clear], central_errors[clear], doubts[clear])
+        rounding = self._rounding(probes, hand, exact) / scale
+        return self._verdict(row, rounding, errors[clear], central_errors[clear], doubts[clear])
 
     def _verdict(
-        self, row: Row, probes: list[Values], errors: Array, central_errors: Array, doubts: Array
+        self, row: Row, rounding: float, errors: Array, central_errors: Array, doubts: Array
     ) -> Row:
-        rounding = self._rounding(probes) / row.scale
         telling = bool((doubts < 1e-2).all())
         central_right = not (central_errors > _CENTRAL_LIMIT + doubts).any()
         limit = max(_LIMIT, _ROUNDING_FACTOR * rounding)
@@ -233,13 +241,18 @@ class _Judge:
             central_error=float(central_errors.max()) if telling else _NAN,
         )  # fmt: skip
 
-    def _rounding(self, probes: list[Values]) -> float:
-        """The largest change of the gradients when last bits are shaken."""
-        return max(
-            abs(_along(shaken, probe) - _along(self.gradients, probe))
-            for shaken in self.shaken
-            for probe in probes
+    def _rounding(self, probes: list[Values], hand: Array, exact: Array) -> float:
+        """The largest change when last bits are shaken, of the gradients and of complex step."""
+        by_hand = max(
+            abs(_along(gradients, probe) - slope)
+            for gradients in self.shaken_gradients
+            for probe, slope in zip(probes, hand, strict=True)
         )
+        by_complex_step = max(
+            abs(self.shaken[0].complex_step(probe) - slope)
+            for probe, slope in zip(probes[:_SOME], exact, strict=False)
+        )
+        return float(max(by_hand, by_complex_step))
 
 
 def _along(gradients: Values, direction: Values) -> float:

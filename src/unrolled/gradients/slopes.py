@@ -6,23 +6,22 @@ Central differences know nothing of complex numbers and are good to six to nine 
 """
 
 import dataclasses
-import functools
+from copy import copy
 from typing import Any
 
 import numpy as np
 
 from unrolled.batch import Batch
 from unrolled.engines import reference
-from unrolled.equations.step import Step
+from unrolled.gradients.shaken import shaken_step
 from unrolled.network import Network
-from unrolled.parts import Function, Part
 
 Array = Any
 Values = dict[str, Array]
 
-EPSILON = float(np.finfo(np.float64).eps)
 _COMPLEX_STEP = 1e-100
 _DIFFERENCE = 6e-6  # the cube root of float64's rounding: where truncation and rounding balance
+_CHANGE = 1e-2  # of the loss, at most, from a step
 _SMALLER = (1.0, 64.0, 4096.0)  # steps that tell truncation from error, and a kink near from here
 _KINKED = {"relu", "leaky_relu", "where", "positive"}
 
@@ -53,71 +52,68 @@ class LossFunction:
         """Return the slope in a direction, exact to rounding."""
         return float(self.at(direction, 1j * _COMPLEX_STEP).imag) / _COMPLEX_STEP
 
-    def shaken_gradients(self, random: np.random.Generator) -> Values:
-        """Return the hand-derived gradients of a run in which the last bit of every quantity that
-        goes into an equation, or comes out of it, is changed: how far rounding can move them.
-        """
-        step = _shaken(self.step, random)
-        kept, _, _ = reference.forward(step, self.parameters, self.batch, None)
+    def shaken(self, random: np.random.Generator) -> "LossFunction":
+        """Return the same function with the last bits of every operation changed."""
+        other = copy(self)
+        other.step = shaken_step(self.step, random)
+        return other
+
+    def gradients(self) -> tuple[float, Values]:
+        """Return the loss and the hand-derived gradients, by the reference engine."""
+        kept, _, loss = reference.forward(self.step, self.parameters, self.batch, None)
         found, totals = reference.backward(
-            step, self.parameters, self.batch, kept, {}, frozenset({"dx"})
+            self.step, self.parameters, self.batch, kept, {}, frozenset({"dx"})
         )
-        return totals | {"x": found.arrays["dx"]}
+        return float(loss), totals | {"x": found.arrays["dx"]}
 
 
+@dataclasses.dataclass(frozen=True)
 class CentralDifference:
-    """The slope in a direction by central differences, and how far to trust it.
-
-    Three steps are tried, and the one taken that differs least from the next smaller one. Slopes to
-    the left and to the right that stay apart, however small the step, are a kink here.
+    """The slope in a direction by central differences, how far to trust it, and whether it is none
+    because the point sits on a kink.
     """
 
-    def __init__(self, function: LossFunction, direction: Values, loss: float):
-        reach = max(
-            np.max(np.abs(d)) / max(1.0, np.max(np.abs(function.values[name])))
-            for name, d in direction.items()
-        )
-        steps = [_DIFFERENCE / float(reach) / smaller for smaller in _SMALLER]
-        rounding = [20 * EPSILON * abs(loss) / h for h in steps]
-        sides = [self._sides(function, direction, loss, h) for h in steps]
-        slopes = [(left + right) / 2 for left, right in sides]
-        jumps = [abs(right - left) for left, right in sides]
-        self.uncertainty, self.slope = min(
-            (abs(slopes[k] - slopes[k + 1]) + rounding[k], slopes[k]) for k in (0, 1)
-        )
-        stays = jumps[1] > max(rounding[1], jumps[0] / 8) and jumps[2] > jumps[1] / 8
-        self.on_kink = function.kinked and stays
-
-    @staticmethod
-    def _sides(
-        function: LossFunction, direction: Values, loss: float, h: float
-    ) -> tuple[float, float]:
-        """Return the slopes to the left and to the right."""
-        left, right = function.at(direction, -h), function.at(direction, h)
-        return float(loss - left) / h, float(right - loss) / h
+    slope: float
+    uncertainty: float
+    on_kink: bool
 
 
-def _shaken(step: Step, random: np.random.Generator) -> Step:
-    def shake(value: Any) -> Any:
-        if not isinstance(value, np.ndarray):
-            return value
-        return value * (1 + EPSILON * random.choice((-1.0, 1.0), value.shape))
+def central_difference(
+    function: LossFunction, direction: Values, loss: float, rounding: float, expected: float
+) -> CentralDifference:
+    """Return the central difference least in doubt, of three steps.
 
-    def shaken(function: Function) -> Function:
-        @functools.wraps(function)
-        def run(**known: Any) -> dict[str, Any]:
-            results = function(**{name: shake(value) for name, value in known.items()})
-            return {name: shake(value) for name, value in results.items()}
+    A step's doubt is what the next smaller one changes, and the rounding in that. Where the function
+    has kinks, one may lie between the two sides: then half of what their slopes differ by is in
+    doubt too, and slopes that stay apart however small the step are a kink at the point itself.
+    """
+    widest = _widest_step(function, direction, loss, expected)
+    steps = [widest / smaller for smaller in _SMALLER]
+    sides = [_sides(function, direction, loss, h) for h in steps]
+    slopes = [(left + right) / 2 for left, right in sides]
+    jumps = [abs(right - left) for left, right in sides]
+    noise = [20 * rounding / h for h in steps]
+    doubts = [abs(slopes[k] - slopes[k + 1]) + noise[k + 1] for k in (0, 1)]
+    if function.kinked:
+        doubts = [d + jump / 2 for d, jump in zip([*doubts, noise[2]], jumps, strict=True)]
+    stays = jumps[1] > max(noise[1], jumps[0] / 8) and jumps[2] > jumps[1] / 8
+    doubt, slope = min(zip(doubts, slopes, strict=False))
+    return CentralDifference(slope, doubt, on_kink=function.kinked and stays)
 
-        return run
 
-    def part(original: Part) -> Part:
-        return dataclasses.replace(
-            original, forward=shaken(original.forward), backward=shaken(original.backward)
-        )
+def _widest_step(function: LossFunction, direction: Values, loss: float, expected: float) -> float:
+    """Return the widest step: relative to the values, and such that the loss changes little."""
+    reach = max(
+        np.max(np.abs(d)) / max(1.0, np.max(np.abs(function.values[name])))
+        for name, d in direction.items()
+    )
+    step = _DIFFERENCE / float(reach)
+    if abs(expected) * step > _CHANGE * abs(loss) > 0:
+        return _CHANGE * abs(loss) / abs(expected)
+    return step
 
-    return Step(
-        part(step.cell), part(step.prediction),
-        dataclasses.replace(step.loss, part=part(step.loss.part)), step.activation,
-        part(step.layer),
-    )  # fmt: skip
+
+def _sides(function: LossFunction, direction: Values, loss: float, h: float) -> tuple[float, float]:
+    """Return the slopes to the left and to the right."""
+    left, right = function.at(direction, -h), function.at(direction, h)
+    return float(loss - left) / h, float(right - loss) / h
