@@ -12,8 +12,9 @@ from problems import OUTPUTS, assert_close, cells, problem
 from unrolled import notation
 from unrolled.cells import cell_names, load_cell
 from unrolled.equations import printers
+from unrolled.equations.expressions import Expression
 from unrolled.equations.step import build_step
-from unrolled.equations.symbols import EquationError, Symbol
+from unrolled.equations.symbols import EquationError, Symbol, expression
 from unrolled.equations.table import record
 from unrolled.functions import PRIMITIVES
 
@@ -107,8 +108,8 @@ def test_equations_stand_in_the_order_of_computation(cell):
 def test_brackets_stand_where_they_are_needed():
     table = record(build_step("lstm"))
     text, latex = printers.Printer(table), printers.Printer(table, printers.LATEX)
-    a, c, b = (Symbol.quantity(n, table.shapes[n]) for n in ("a", "c", "b_f"))
-    for expression, expected in (
+    a, c, b = (_symbol(n, table.shapes[n]) for n in ("a", "c", "b_f"))
+    for symbol, expected in (
         (a - (c + a), "a⟨t⟩ − (c⟨t⟩ + a⟨t⟩)"),
         ((a - c) + a, "a⟨t⟩ − c⟨t⟩ + a⟨t⟩"),
         ((a + c) * a, "(a⟨t⟩ + c⟨t⟩) ∘ a⟨t⟩"),
@@ -124,14 +125,14 @@ def test_brackets_stand_where_they_are_needed():
         (a - (-3.0), "a⟨t⟩ − (-3)"),
         (a * 0.123456789, "a⟨t⟩ 0.123456789"),
     ):
-        assert text.print(expression) == expected
+        assert text.print(expression(symbol)) == expected
     for value, expected in (
         (1e-8, r"1\cdot 10^{-8}"),
         (2.0, "2"),
         (0.5, r"\tfrac12"),
         (1e30, r"1\cdot 10^{30}"),
     ):
-        assert latex.print(Symbol("number", value=value)) == expected
+        assert latex.print(Expression("number", value=value)) == expected
 
 
 def test_text_of_the_plain_cell():
@@ -210,10 +211,10 @@ def test_nothing_is_computed_twice(cell):
     for direction in ("forward", "backward"):
         products = []
 
-        def collect(symbol, products=products):
-            if symbol.operation == "product":
-                products.append(repr([leaf.name for leaf in symbol.leaves()]) + str(symbol.shape))
-            for operand in symbol.operands:
+        def collect(node, products=products):
+            if node.operation == "product":
+                products.append(repr([leaf.name for leaf in node.leaves()]) + str(node.shape))
+            for operand in node.operands:
                 collect(operand)
 
         for equation in record(build_step(cell)).of(direction):
@@ -221,8 +222,8 @@ def test_nothing_is_computed_twice(cell):
         assert len(products) == len(set(products))
 
 
-def _symbol(name="z_a"):
-    return Symbol.quantity(name, ("n_a", "m"))
+def _symbol(name="z_a", shape=("n_a", "m")):
+    return Symbol(Expression.quantity(name, shape))
 
 
 @pytest.mark.parametrize("say", [
@@ -232,7 +233,8 @@ def _symbol(name="z_a"):
     lambda z: np.tanh(z), lambda z: np.sum(z), lambda z: np.asarray(z), lambda z: z > 0,
     lambda z: z == z, lambda z: z**3, lambda z: 2**z, lambda z: z % 2, lambda z: abs(z),
     lambda z: z + None, lambda z: z * np.ones((2, 2)), lambda z: np.ones((2, 2)) @ z,
-    lambda z: z * True, lambda z: z @ 2.0,
+    lambda z: z * True, lambda z: z @ 2.0, lambda z: z.shape, lambda z: z.name, lambda z: z.value,
+    lambda z: z.line, lambda z: z.sum(), lambda z: z.dtype, lambda z: z.operands,
 ])  # fmt: skip
 def test_a_symbol_refuses_what_a_cell_may_not_say(say):
     with pytest.raises(EquationError) as refusal:
@@ -262,6 +264,8 @@ def test_in_place_is_refused_by_its_operator():
     ({"a": "np.maximum(z_a, 0)"}, "NumPy function"),
     ({"a": "b_a"}, "a has shape (n_a, 1), expected (n_a, m)"),
     ({"a": "1.0"}, "expected an equation"),
+    ({"more": "z_a = z_a + 1 if x.shape[1] == 7 else z_a"}, "x has no .shape here"),
+    ({"more": "raise SystemExit(3)"}, "forward, line"),
     ({"db_a": '"db_a": over_batch(da_wrong)'}, "da_wrong"),
 ])  # fmt: skip
 def test_a_cell_that_breaks_the_rules_says_so(tmp_path, changed, words):

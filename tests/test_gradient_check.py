@@ -7,7 +7,7 @@ import pytest
 from problems import OUTPUTS, cells, problem
 
 import unrolled as un
-from unrolled.cells import load_cell
+from unrolled.cells import load_cell, rnn
 from unrolled.gradients import slopes
 
 MISTAKES = {
@@ -190,6 +190,73 @@ def test_a_step_is_not_trusted_more_than_the_one_it_is_compared_with():
     p.X[:] *= 3981.0717055349855
     report = un.gradient_check(p.net, *p.arguments, entries=3, reduction="sum")
     assert report.verdict == "right", report
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_saturated_unit_is_never_called_wrong(seed):
+    """sigmoid is exactly 1 at 40: shaken, it must never be exactly 1 again in all runs."""
+    net = un.Network("rnn", n_x=1, n_a=1, n_y=2, activation="sigmoid")
+    net.parameters["b_a"][:] = 40
+    one = np.ones((1, 1))
+    report = un.gradient_check(net, one[None], np.array([[1]]), one, seed=seed)
+    assert report.verdict != "wrong", report
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
+@pytest.mark.parametrize(("size", "loss"), [(1.7e9, 2e6), (1.7e12, 1e6)])
+def test_differences_too_wide_for_huge_inputs_have_no_say(cell, size, loss):
+    """X in seconds since 1970: every difference in W_ax crosses all of tanh."""
+    p = problem(cell, output="linear")
+    p.X[:] = size + size / 170 * p.X
+    p.Y[:] = loss * (1 + 0.1 * p.Y)
+    for name, value in p.net.parameters.items():
+        if name.endswith("x"):
+            value /= size
+    assert un.gradient_check(p.net, *p.arguments, entries=5).verdict != "wrong"
+
+
+def test_what_underflows_in_a_complex_step_is_not_called_wrong():
+    p = problem("rnn", output="linear", T=1)
+    p.net.parameters["W_ax"] *= 1e-218
+    p.net.parameters["W_ya"] *= 1e218
+    assert un.gradient_check(p.net, *p.arguments).verdict != "wrong"
+
+
+@pytest.mark.parametrize(("wrong", "lost"), [(1.000001, 1e5), (1.0000001, 1e4), (1.0000001, 1e5)])
+def test_a_mistake_is_found_behind_rounding_that_is_smaller(tmp_path, wrong, lost):
+    text = Path(rnn.__file__).read_text(encoding="utf-8")
+    path = tmp_path / "lost.py"
+    change = f"da = {wrong} * ((da_y + da_next + {lost}) - {lost})"
+    path.write_text(text.replace("da = da_y + da_next", change), encoding="utf-8")
+    p = problem(str(path))
+    assert un.gradient_check(p.net, *p.arguments).verdict == "wrong"
+
+
+@pytest.mark.parametrize("factor", ["1.0005", "3"])
+def test_entries_on_a_kink_do_not_set_the_scale(tmp_path, factor):
+    text = Path(rnn.__file__).read_text(encoding="utf-8")
+    path = tmp_path / "kink.py"
+    path.write_text(
+        text.replace("over_batch(dz_a)", f"{factor} * over_batch(dz_a)"), encoding="utf-8"
+    )
+    p = problem(str(path), "relu", T=1)
+    net = p.net
+    net.parameters["b_a"][2] -= net.forward(p.X, p.state)["z_a"][2, 0, 0]
+    net.parameters["W_ya"][:, 2] *= 1e10
+    rows = {row.name: row for row in un.gradient_check(net, *p.arguments).rows}
+    assert rows["b_a"].on_kink == 1
+    assert rows["b_a"].verdict == "wrong", rows["b_a"]
+
+
+def test_the_network_in_memory_is_checked_not_the_file(tmp_path):
+    right = Path(rnn.__file__).read_text(encoding="utf-8")
+    path = tmp_path / "changing.py"
+    path.write_text(right.replace("g.backward(da, a)", "2 * g.backward(da, a)"), encoding="utf-8")
+    p = problem(str(path))
+    path.write_text(right, encoding="utf-8")
+    assert un.gradient_check(p.net, *p.arguments).verdict == "wrong"
+    path.unlink()
+    assert un.gradient_check(p.net, *p.arguments).verdict == "wrong"
 
 
 def test_a_loss_of_exactly_0_is_not_called_wrong():

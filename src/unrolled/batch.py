@@ -41,15 +41,20 @@ class Batch:
         array, n = (self.X, self.n_x) if name == "x" else (self.Y, self.n_y)
         if array.ndim == 3:
             return array
-        one_hot = OneHot(array.ravel(order="F"), n).dense(self.state["a"].dtype)
+        one_hot = OneHot(array.ravel(order="F"), n, self.state["a"].dtype).dense()
         return one_hot.reshape(n, self.m, self.T, order="F")
 
     def given(self, t: int) -> dict[str, Any]:
         """Return what step t is given, by name: x, and y and omega where there are targets."""
-        x = OneHot(self.X[:, t], self.n_x) if self.X.ndim == 2 else self.X[:, :, t]
+        dtype = self.state["a"].dtype
+        x = OneHot(self.X[:, t], self.n_x, dtype) if self.X.ndim == 2 else self.X[:, :, t]
         if not self.targets:
             return {"x": x}
         omega = self.share[None, :, t]
         if self.Y.ndim == 2:  # a label of −1 becomes a column of zeros
-            return {"x": x, "y": OneHot(self.Y[:, t], self.n_y).dense(omega.dtype), "omega": omega}
+            return {
+                "x": x,
+                "y": OneHot(self.Y[:, t], self.n_y, omega.dtype).dense(),
+                "omega": omega,
+            }
         return {"x": x, "y": self.Y[:, :, t], "omega": omega}

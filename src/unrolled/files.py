@@ -1,6 +1,7 @@
 """Files are written whole or not at all."""
 
 import os
+import threading
 from pathlib import Path
 
 from unrolled.errors import UnrolledError
@@ -11,10 +12,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises UnrolledError where the folder cannot be written to.
     """
-    if path.is_dir():
-        raise UnrolledError(f"{path} cannot be written: it is a folder")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "no ordinary file"
+        raise UnrolledError(f"{path} cannot be written: it is {what}")
     try:
+        path = path.resolve()  # a link stays one, and what it leads to is written
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             with open(temporary, "wb") as file:
                 file.write(content)
@@ -23,8 +26,9 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UnrolledError(f"{path} cannot be written: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UnrolledError(f"{path} cannot be written: {reason}") from error
 
 
 def write_text(path: Path, content: str) -> None:

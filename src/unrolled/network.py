@@ -1,7 +1,7 @@
 """A recurrent network: a cell and an output layer, unrolled over time."""
 
 from collections.abc import Mapping
-from copy import copy, deepcopy
+from copy import deepcopy
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -67,7 +67,7 @@ class Network:
     def settings(self) -> dict[str, Any]:
         """What makes this network again, parameters aside: the arguments of the constructor."""
         step = self.step
-        cell = self.cell.__name__ if isinstance(self.cell, ModuleType) else str(self.cell)
+        cell = step.cell.name if isinstance(self.cell, ModuleType) else str(self.cell)
         return {
             "cell": cell, **self.sizes,
             "activation": step.activation.name if step.activation else None,
@@ -82,17 +82,28 @@ class Network:
 
     def astype(self, dtype: Any) -> "Network":
         """Return a copy with its parameters in another dtype."""
-        other = copy(self)
-        other.dtype = _real_dtype(dtype)
         check_parameters(self.parameters, self.step, self.sizes, self.dtype)
-        other.parameters = Parameters(
-            (name, np.array(value, dtype=other.dtype, order="F"))
-            for name, value in self.parameters.items()
+        dtype = _real_dtype(dtype)
+        return self._with(
+            dtype, {n: value.astype(dtype, order="F") for n, value in self.parameters.items()}
         )
+
+    def __copy__(self) -> "Network":
+        return self._with(self.dtype, self.parameters)
+
+    def __deepcopy__(self, memo: Any) -> "Network":
+        return self._with(self.dtype, deepcopy(self.parameters, memo))
+
+    def _with(self, dtype: Any, parameters: Mapping[str, Array]) -> "Network":
+        """The same network with other parameters; the cell is not read from its file again."""
+        other = object.__new__(Network)
+        other.__dict__ |= self.__dict__ | {"dtype": dtype, "parameters": Parameters(parameters)}
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy or a pickle holds: how to make the network again, and its parameters."""
+        """What a pickle holds: how to make the network again, and its parameters."""
+        if isinstance(self.cell, ModuleType):
+            raise UnrolledError("the cell is a module, which is not pickled: name it or its file")
         arguments = self.settings | {"cell": self.cell, "engine": self.engine_name}
         return {"arguments": arguments, "parameters": self.parameters}
 
@@ -169,7 +180,8 @@ class Network:
 
         Raises UnrolledError for bad input.
         """
-        if not isinstance(run, Tape) or run.step != self.step or run.sizes != self.sizes:
+        ours = isinstance(run, Tape) and (run.step, run.sizes) == (self.step, self.sizes)
+        if not ours or run.dtype != self.dtype:
             raise UnrolledError(
                 "run is not one of this network's: expected what its forward returned"
             )
@@ -215,9 +227,9 @@ class Network:
         self, totals: dict[str, Array], found: Mapping[str, Array], inputs: bool
     ) -> dict[str, Array]:
         """The gradients a caller asked for: parameters, and inputs and initial states if wanted."""
-        chosen = {name: totals[name] for name in self.step.parameters}
+        chosen = Parameters({name: totals[name] for name in self.step.parameters})
         if inputs:
-            chosen |= {"x": found["dx"]} | {f"{s}0": totals[f"{s}0"] for s in self.step.states}
+            chosen.update({"x": found["dx"]} | {f"{s}0": totals[f"{s}0"] for s in self.step.states})
         return chosen
 
 

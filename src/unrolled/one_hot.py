@@ -4,6 +4,7 @@
 picked. A cell multiplies with it as with any array, so cell files know nothing of it.
 """
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,15 @@ Array = Any
 
 
 class OneHot:
-    """Columns (n, m) given by `labels` (m,), integers from 0 to n − 1, as operand of a product."""
+    """Columns (n, m) given by `labels` (m,), integers from 0 to n − 1, as operand of a product.
+
+    Anything else that is done with it is done with its columns as an ordinary array of `dtype`.
+    """
 
     __array_ufunc__ = None  # so that `array @ one_hot` is asked of this class
 
-    def __init__(self, labels: Array, n: int):
-        self.labels = labels
+    def __init__(self, labels: Array, n: int, dtype: Any):
+        self.labels, self.dtype = labels, dtype
         self.shape = (n, len(labels))
 
     @property
@@ -27,9 +31,15 @@ class OneHot:
     def __rmatmul__(self, W: Array) -> Array:
         return W[:, self.labels]
 
-    def dense(self, dtype: Any) -> Array:
+    def dense(self) -> Array:
         """Return the columns as an ordinary array (n, m)."""
-        return (np.arange(self.shape[0])[:, None] == self.labels).astype(dtype)
+        return (np.arange(self.shape[0])[:, None] == self.labels).astype(self.dtype)
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow", "neg"):
+    _function = getattr(operator, _name)
+    setattr(OneHot, f"__{_name}__", lambda x, *b, f=_function: f(x.dense(), *b))
+    setattr(OneHot, f"__r{_name}__", lambda x, a, f=_function: f(a, x.dense()))
 
 
 class _Transposed:

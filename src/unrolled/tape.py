@@ -35,10 +35,12 @@ class Tape(Mapping[str, Array]):
         self.state = state
         self.loss = loss
         self.sizes = {"n_x": batch.n_x, "n_a": len(batch.state["a"]), "n_y": batch.n_y}
+        self.dtype = batch.state["a"].dtype
         self.kept = kept
         self.gradients = gradients
         arrays = kept.arrays | (found.arrays if found else {})
-        for array in (*arrays.values(), batch.X, *batch.state.values()):
+        totals = (gradients or {}).values()
+        for array in (*arrays.values(), *totals, batch.X, *batch.state.values()):
             array.flags.writeable = False  # a later backward reads them
         names = {f"d{name}" for name in parameters}
         self.shares = {name: array for name, array in arrays.items() if name in names}
@@ -54,11 +56,13 @@ class Tape(Mapping[str, Array]):
             if key not in self:
                 raise KeyError(f"{key} is not on this tape: it has {', '.join(self)}")
             return self._totals[key] if key in self._totals else self._over_time(key)
+        if isinstance(key, bool) or not isinstance(key, int | np.integer):
+            raise KeyError(f"{key!r} is not on this tape: expected a name, or a step t")
         if not -self.batch.T <= key < self.batch.T:
             raise IndexError(f"step {key} is not on this tape: it has T = {self.batch.T} steps")
         t, given = key % self.batch.T, self.batch.given(key % self.batch.T)
         if isinstance(given["x"], OneHot):
-            given["x"] = given["x"].dense(self.batch.state["a"].dtype)
+            given["x"] = given["x"].dense()
         steps = {name: array[..., t] for name, array in (self._arrays | self.shares).items()}
         return StepValues(t, {**steps, **given})
 

@@ -6,6 +6,7 @@ A cell file has a docstring (what it is, in one line), `source`, `shapes`, `forw
 
 import importlib
 import inspect
+import math
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +71,7 @@ def _part(module: ModuleType) -> Part:
         activations=getattr(module, "activations", ()),
         meanings=getattr(module, "meanings", {}),
     )
-    for check in (_check_declarations, _check_arguments):
+    for check in (_check_declarations, _check_arguments, _check_shapes):
         if complaint := next(check(part), ""):
             raise UnrolledError(f"cell {name}: {complaint}; see docs/add-a-cell.md")
     return part
@@ -78,8 +79,7 @@ def _part(module: ModuleType) -> Part:
 
 def _check_declarations(part: Part) -> Iterator[str]:
     """Yield what is wrong with what a cell file declares."""
-    functions: tuple[object, ...] = (part.forward, part.backward)
-    if not all(map(callable, functions)):
+    if not (inspect.isfunction(part.forward) and inspect.isfunction(part.backward)):
         yield "forward and backward have to be functions"
     if not isinstance(part.shapes, dict) or "x" not in part.shapes:
         yield "shapes has to be a dictionary that begins with x"
@@ -88,8 +88,14 @@ def _check_declarations(part: Part) -> Iterator[str]:
         if len(axes) != 2 or not set(axes) <= {"n_x", "n_a", "n_y", "m", "1"}:
             yield f"the shape of {quantity} is {shape!r}, expected two of n_x n_a n_y m 1"
     choices = part.activations
-    if not isinstance(choices, tuple | list) or not set(choices) <= ACTIVATIONS.keys():
+    if not isinstance(choices, tuple | list) or any(c not in [*ACTIVATIONS] for c in choices):
         yield f"activations is {choices!r}, expected a tuple of {', '.join(ACTIVATIONS)}"
+    if not isinstance(part.initial, dict) or not all(map(_is_number, part.initial.values())):
+        yield f"initial is {part.initial!r}, expected a dictionary of numbers"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _check_arguments(part: Part) -> Iterator[str]:
@@ -109,3 +115,13 @@ def _check_arguments(part: Part) -> Iterator[str]:
             yield f"initial names {name!r}, which is not a parameter"
     if ("g" in part.inputs) != bool(part.activations):
         yield "a forward that takes an activation g names the choices in `activations`"
+
+
+def _check_shapes(part: Part) -> Iterator[str]:
+    """Yield a shape that does not go with what the quantity is: input, state or parameter."""
+    expected = {"x": "n_x m", **dict.fromkeys(part.states, "n_a m")}
+    for name, shape in part.shapes.items():
+        if name in expected and shape.split() != expected[name].split():
+            yield f"the shape of {name} is {shape!r}, expected {expected[name]!r}"
+        if name in part.parameters and "m" in shape.split():
+            yield f"the shape of {name} is {shape!r}, but a parameter has no batch axis m"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from unrolled import notation
-from unrolled.equations.symbols import Symbol
+from unrolled.equations.expressions import Expression
 from unrolled.equations.table import Equation, Table
 from unrolled.notation import Shape, columns, pad, shape_text, width
 
@@ -75,21 +75,21 @@ class Printer:
             left = self.style["step"] % (suffixed, "t")
         return left, self.print(equation.expression)
 
-    def print(self, symbol: Symbol, binding: int = _SUM, around: str = "") -> str:
+    def print(self, expression: Expression, binding: int = _SUM, around: str = "") -> str:
         """Return the expression, in brackets where it binds less than what stands around it."""
-        operation, text = symbol.operation, self._unbracketed(symbol)
+        operation, text = expression.operation, self._unbracketed(expression)
         own = _BINDING.get(operation, (_ATOM,))[0]
-        if operation == "number" and symbol.value < 0:
+        if operation == "number" and expression.value < 0:
             own = _SUM
         mixed = {operation, around} == {"multiply", "product"}  # A B ∘ C is hard on the eye
         return self.style["brackets"] % text if own < binding or mixed else text
 
-    def _unbracketed(self, symbol: Symbol) -> str:
-        operation, operands, style = symbol.operation, symbol.operands, self.style
+    def _unbracketed(self, expression: Expression) -> str:
+        operation, operands, style = expression.operation, expression.operands, self.style
         if operation == "quantity":
-            return self.name(symbol.name)
+            return self.name(expression.name)
         if operation == "number":
-            return self._number(symbol.value)
+            return self._number(expression.value)
         if operation in _AT:
             return style[operation] % (
                 self.name(operands[0].name, at=_AT[operation]),
@@ -160,11 +160,11 @@ def _shape_column(equation: Equation, sizes: Any) -> str:
     return text
 
 
-def _shapes(symbol: Symbol, sizes: Any) -> str:
+def _shapes(expression: Expression, sizes: Any) -> str:
     """Write the shape of each operand in its place: `(n_a, n_a) (n_a, m) + (n_a, 1)`."""
-    if sign := {"product": " ", "add": " + "}.get(symbol.operation):
-        return sign.join(_shapes(operand, sizes) for operand in symbol.operands)
-    return shape_text(symbol.shape, sizes)
+    if sign := {"product": " ", "add": " + "}.get(expression.operation):
+        return sign.join(_shapes(operand, sizes) for operand in expression.operands)
+    return shape_text(expression.shape, sizes)
 
 
 def _title(table: Table) -> list[str]:
@@ -251,9 +251,9 @@ def to_dict(table: Table, sizes: Mapping[str, int] | None = None) -> dict[str, A
     }  # fmt: skip
 
 
-def _tree(symbol: Symbol) -> Any:
-    if symbol.operation == "quantity":
-        return symbol.name
-    if symbol.operation == "number":
-        return symbol.value
-    return {"operation": symbol.operation, "operands": [_tree(o) for o in symbol.operands]}
+def _tree(expression: Expression) -> Any:
+    if expression.operation == "quantity":
+        return expression.name
+    if expression.operation == "number":
+        return expression.value
+    return {"operation": expression.operation, "operands": [_tree(o) for o in expression.operands]}

@@ -1,22 +1,20 @@
 """Quantities without numbers: running a cell on symbols writes its equations down.
 
-A symbol knows its shape in names, (n_a, m), and how it was made. Shapes are checked at every
+A symbol knows its shape in names, (n_a, m), and what was done to make it. Shapes are checked at every
 operation, so a transposed array is found even where sizes happen to be equal.
 """
 
-import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from unrolled import activations, functions
+from unrolled.equations.expressions import Expression
 from unrolled.errors import UnrolledError
 from unrolled.notation import Shape, shape_text
 
 _ALLOWED = "a cell may say @ .T + - * / **2 and the functions of unrolled.functions"
 _OWN_FILES = frozenset({__file__, functions.__file__, activations.__file__})
-_NOUNS = {"add": "sum", "subtract": "difference", "multiply": "∘ product", "divide": "quotient"}
-_serial = itertools.count()
 
 
 class EquationError(UnrolledError):
@@ -24,52 +22,37 @@ class EquationError(UnrolledError):
 
 
 class Symbol:
-    """A node of an expression: a named quantity, a number, or an operation on other nodes.
-
-    `operation` is "quantity", "number", an operator's name or that of a function of
-    `unrolled.functions`; `line` is the cell's line that made it, `serial` the order of making.
+    """What a cell is run on to write its equations down: it has `.T` and operators, and nothing else
+    that an array has.
     """
 
-    __slots__ = ("line", "name", "operands", "operation", "serial", "shape", "value")
+    __slots__ = ("_expression",)
 
-    def __init__(
-        self, operation: str, operands: tuple["Symbol", ...] = (), shape: Shape = (),
-        name: str = "", value: float = 0.0, line: int = 0,
-    ):  # fmt: skip
-        self.operation = operation
-        self.operands = operands
-        self.shape = shape
-        self.name = name
-        self.value = value
-        self.line = line
-        self.serial = next(_serial)
-
-    @classmethod
-    def quantity(cls, name: str, shape: Shape) -> "Symbol":
-        """Return a leaf: the quantity `name`."""
-        return cls("quantity", shape=shape, name=name)
+    def __init__(self, expression: Expression):
+        self._expression = expression
 
     def record(self, operation: str, rule: str, operands: tuple[Any, ...]) -> "Symbol":
         """Write down a function of `unrolled.functions`; `rule` says what becomes of the shape."""
-        symbols = tuple(_symbol(operand) for operand in operands)
-        shape = symbols[0].shape
-        for other in symbols[1:]:
+        expressions = tuple(expression(operand) for operand in operands)
+        shape = expressions[0].shape
+        for other in expressions[1:]:
             shape = _broadcast(operation, shape, other.shape)
         if rule == "over m":
             shape = (shape[0], 1)
         elif rule == "over n":
             shape = (1, shape[1])
-        return Symbol(operation, symbols, shape, line=_cell_line())
+        return Symbol(Expression(operation, expressions, shape, line=_cell_line()))
 
     def __matmul__(self, other: Any) -> "Symbol":
-        return _product(self, _symbol(other))
+        return _product(expression(self), expression(other))
 
     def __rmatmul__(self, other: Any) -> "Symbol":
-        return _product(_symbol(other), self)
+        return _product(expression(other), expression(self))
 
     @property
     def T(self) -> "Symbol":  # noqa: N802 - the name is that of an array's transpose
-        return Symbol("transpose", (self,), self.shape[::-1], line=_cell_line())
+        of = self._expression
+        return Symbol(Expression("transpose", (of,), of.shape[::-1], line=_cell_line()))
 
     def __add__(self, other: Any) -> "Symbol":
         return self.record("add", "same shape", (self, other))
@@ -101,37 +84,14 @@ class Symbol:
     def __pow__(self, exponent: Any) -> "Symbol":
         if exponent != 2:
             raise EquationError(
-                f"{_described(self)} is raised to the power {exponent!r}: {_ALLOWED}"
+                f"{self._expression.described()} is raised to the power {exponent!r}: {_ALLOWED}"
             )
         return self.record("square", "same shape", (self,))
-
-    def leaves(self) -> Iterator["Symbol"]:
-        """Yield every quantity the expression is made from, from left to right."""
-        if self.operation == "quantity":
-            yield self
-        for operand in self.operands:
-            yield from operand.leaves()
-
-    def operations(self) -> Iterator[str]:
-        """Yield the operation of every node."""
-        yield self.operation
-        for operand in self.operands:
-            yield from operand.operations()
-
-    def with_names(self, names: dict[int, str]) -> "Symbol":
-        """Return the expression with every node whose id is in `names` replaced by that quantity."""
-        operands = tuple(
-            Symbol.quantity(names[id(operand)], operand.shape)
-            if id(operand) in names and operand.operation != "quantity"
-            else operand.with_names(names)
-            for operand in self.operands
-        )
-        return Symbol(self.operation, operands, self.shape, self.name, self.value, self.line)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise EquationError(f"{_described(self)} has no .{name} here: {_ALLOWED}")
+        raise EquationError(f"{self._expression.described()} has no .{name} here: {_ALLOWED}")
 
     def __array_ufunc__(self, function: Any, *_: Any, **__: Any) -> NoReturn:
         self._refuse_numpy(function.__name__)
@@ -140,15 +100,17 @@ class Symbol:
         self._refuse_numpy(function.__name__)
 
     def _refuse_numpy(self, name: str) -> NoReturn:
-        raise EquationError(f"{_described(self)} is given to a NumPy function, {name}: {_ALLOWED}")
+        raise EquationError(
+            f"{self._expression.described()} is given to a NumPy function, {name}: {_ALLOWED}"
+        )
 
     def __repr__(self) -> str:
-        return f"Symbol({_described(self)}, {shape_text(self.shape)})"
+        return f"Symbol({self._expression.described()}, {shape_text(self._expression.shape)})"
 
 
 def _refuse(what: str) -> Callable[..., NoReturn]:
     def refuse(self: Symbol, *_: Any, **__: Any) -> NoReturn:
-        raise EquationError(f"{_described(self)} {what}: {_ALLOWED}")
+        raise EquationError(f"{self._expression.described()} {what}: {_ALLOWED}")
 
     return refuse
 
@@ -167,33 +129,28 @@ for _names, _what in {
 Symbol.__hash__ = object.__hash__  # type: ignore[method-assign]  # comparing is refused, being a key is not
 
 
-def _described(symbol: Symbol) -> str:
-    """Name an expression in a sentence: by its name, or by what it is made from."""
-    if symbol.operation == "quantity":
-        return symbol.name
-    of = ", ".join(dict.fromkeys(leaf.name for leaf in symbol.leaves()))
-    line = f" in line {symbol.line}" if symbol.line else ""
-    return f"the {_NOUNS.get(symbol.operation, symbol.operation)} of {of or 'numbers'}{line}"
+def expression(value: Any) -> Expression:
+    """Return what a symbol has written down, or the number that stands in an equation.
 
-
-def _symbol(value: Any) -> Symbol:
+    Raises EquationError for anything else.
+    """
     if isinstance(value, Symbol):
-        return value
+        return value._expression
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return Symbol("number", value=float(value))
+        return Expression("number", value=float(value))
     raise EquationError(
         f"{type(value).__name__} stands in an equation: expected quantities and numbers"
     )
 
 
-def _product(left: Symbol, right: Symbol) -> Symbol:
+def _product(left: Expression, right: Expression) -> Symbol:
     if len(left.shape) != 2 or len(right.shape) != 2 or left.shape[1] != right.shape[0]:
         raise EquationError(
-            f"{_described(left)} {shape_text(left.shape)} @ {_described(right)} "
+            f"{left.described()} {shape_text(left.shape)} @ {right.described()} "
             f"{shape_text(right.shape)}: the inner axes of a product have to be the same"
         )
     shape = (left.shape[0], right.shape[1])
-    return Symbol("product", (left, right), shape, line=_cell_line())
+    return Symbol(Expression("product", (left, right), shape, line=_cell_line()))
 
 
 def _broadcast(operation: str, left: Shape, right: Shape) -> Shape:

@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from unrolled import notation
+from unrolled.equations.expressions import Expression
 from unrolled.equations.step import Step
-from unrolled.equations.symbols import EquationError, Symbol
+from unrolled.equations.symbols import EquationError, Symbol, expression
 from unrolled.notation import Shape, parse_shape, shape_text
 from unrolled.parts import Function, Part, call
 
@@ -22,7 +23,7 @@ class Equation:
     """
 
     name: str
-    expression: Symbol
+    expression: Expression
     direction: str
     part: str
     line: int = 0
@@ -98,7 +99,7 @@ class _Recorder:
 
     def _run(self, part: Part, function: Function, direction: str) -> None:
         known: dict[str, Any] = dict(self.step.constants)
-        known |= {name: Symbol.quantity(name, shape) for name, shape in self.shapes.items()}
+        known |= {n: Symbol(Expression.quantity(n, shape)) for n, shape in self.shapes.items()}
         try:
             results = call(function, known)
         except KeyError as error:
@@ -107,7 +108,7 @@ class _Recorder:
             ) from None
         except EquationError as error:
             raise EquationError(f"{part.name}, {direction}: {error}") from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             line = f", line {traceback.extract_tb(error.__traceback__)[-1].lineno}"
             raise EquationError(f"{part.name}, {direction}{line}: {error}") from error
         if not isinstance(results, dict):
@@ -117,15 +118,26 @@ class _Recorder:
         for name, result in results.items():
             if not isinstance(result, Symbol):
                 raise EquationError(f"{part.name}: {name} is {result!r}, expected an equation")
-        self._write(part, results, direction)
+            self._check_new(part, name, direction)
+        self._write(part, {n: expression(result) for n, result in results.items()}, direction)
 
-    def _write(self, part: Part, results: dict[str, Symbol], direction: str) -> None:
+    def _check_new(self, part: Part, name: str, direction: str) -> None:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise EquationError(f"{part.name}: {direction} returns {name!r}, which is no name")
+        if name in self.shapes:
+            owners = [e.part for e in self.equations if e.name == name]
+            owner = f"computed by {owners[0]}" if owners else "given"
+            raise EquationError(
+                f"{part.name}: {direction} returns {name}, which is {owner}: names have to differ"
+            )
+
+    def _write(self, part: Part, results: dict[str, Expression], direction: str) -> None:
         """Split the part's expressions at every name it returned, in the order they were computed."""
-        names = {id(symbol): name for name, symbol in results.items()}
-        for name, symbol in sorted(results.items(), key=lambda item: item[1].serial):
-            self.shapes[name] = symbol.shape
-            expression = symbol.with_names(names)
-            self.equations.append(Equation(name, expression, direction, part.name, symbol.line))
+        names = {id(result): name for name, result in results.items()}
+        for name, result in sorted(results.items(), key=lambda item: item[1].serial):
+            self.shapes[name] = result.shape
+            split = result.with_names(names)
+            self.equations.append(Equation(name, split, direction, part.name, result.line))
 
     def _expect(self, part: Part, name: str, of: str, direction: str) -> None:
         """A state, and the gradient of anything, has to be there and has to have its shape."""
@@ -143,9 +155,9 @@ def _links(step: Step, shapes: dict[str, Shape]) -> Iterator[Equation]:
     """What ties steps together, for any cell: the previous state, the next step, sums over time."""
 
     def link(name: str, operation: str, *operands: str, direction: str = "link") -> Equation:
-        symbols = tuple(Symbol.quantity(n, shapes[operands[0]]) for n in operands)
-        expression = Symbol(operation, symbols, shapes[operands[0]])
-        return Equation(name, expression, direction, "unrolling")
+        quantities = tuple(Expression.quantity(n, shapes[operands[0]]) for n in operands)
+        linked = Expression(operation, quantities, shapes[operands[0]])
+        return Equation(name, linked, direction, "unrolling")
 
     for state in step.states:
         yield link(f"{state}_prev", "previous", state, f"{state}0")

@@ -17,14 +17,14 @@ from unrolled.batch import Batch
 from unrolled.errors import UnrolledError
 from unrolled.gradients.reasons import Reasons
 from unrolled.gradients.shaken import EPSILON
-from unrolled.gradients.slopes import LossFunction, Values, central_difference
+from unrolled.gradients.slopes import CentralDifference, LossFunction, Values, central_difference
 from unrolled.inputs import make_batch
 from unrolled.network import Network
 
 Array = Any
 
 _LIMIT = 1e-9  # an error below it is rounding, however little is expected
-_ROUNDING_FACTOR = 100.0  # errors up to this many times the measured rounding are rounding
+_ROUNDING_FACTOR = 10.0  # errors up to this many times the measured rounding are rounding
 _UNTESTABLE = 1e-4  # with so much rounding nothing is proved
 _CENTRAL_LIMIT = 1e-5
 _RANGE = (1e-200, 1e80)  # gradients outside underflow or overflow in the complex step
@@ -198,8 +198,7 @@ class _Judge:
         """Return the row with what comparing in every probed direction says."""
         hand = np.array([_along(self.gradients, probe) for probe in probes])
         exact = np.array([self.function.complex_step(probe) for probe in probes])
-        scale = float(max(np.max(np.abs(hand)), np.max(np.abs(exact))))
-        row = dataclasses.replace(row, checked=len(probes), scale=scale)
+        row = dataclasses.replace(row, checked=len(probes), scale=_largest(hand, exact))
         if not np.isfinite(self.loss) or not np.isfinite(exact).all():
             return dataclasses.replace(
                 row, note=f"the loss is {self.loss:g}, or its slope no number"
@@ -211,13 +210,23 @@ class _Judge:
             central_difference(self.function, probe, self.loss, self.loss_rounding, slope)
             for probe, slope in zip(probes, exact, strict=True)
         ]
-        clear = np.array([not slope.on_kink for slope in central])
-        row = dataclasses.replace(row, checked=int(clear.sum()), on_kink=int((~clear).sum()))
-        if row.on_kink:
+        if kinks := sum(slope.on_kink for slope in central):
             kind = "entries" if row.shape else "directions"
-            note = f"{row.on_kink} of {len(probes)} {kind} tried meet a kink: not testable"
-            row = dataclasses.replace(row, note=note)
-        if scale == 0 or not clear.any():
+            note = f"{kinks} of {len(probes)} {kind} tried meet a kink: not testable"
+            row = dataclasses.replace(row, on_kink=kinks, note=note)
+        clear = [k for k, slope in enumerate(central) if not slope.on_kink]
+        return self._compared(
+            row, [probes[k] for k in clear], hand[clear], exact[clear], [central[k] for k in clear]
+        )
+
+    def _compared(
+        self, row: Row, probes: list[Values], hand: Array, exact: Array,
+        central: list[CentralDifference],
+    ) -> Row:  # fmt: skip
+        """Return the row with the errors of what does not sit on a kink."""
+        scale = _largest(hand, exact)
+        row = dataclasses.replace(row, checked=len(probes), scale=scale)
+        if scale == 0:
             return row
         if not _RANGE[0] < scale < _RANGE[1]:
             return dataclasses.replace(row, note="its size is beyond what complex step resolves")
@@ -225,20 +234,20 @@ class _Judge:
         doubts = np.array([slope.uncertainty for slope in central]) / scale
         errors, central_errors = np.abs(hand - exact) / scale, np.abs(hand - slopes) / scale
         rounding = self._rounding(probes, hand, exact) / scale
-        return self._verdict(row, rounding, errors[clear], central_errors[clear], doubts[clear])
+        return self._verdict(row, rounding, errors, central_errors, doubts)
 
     def _verdict(
         self, row: Row, rounding: float, errors: Array, central_errors: Array, doubts: Array
     ) -> Row:
-        telling = bool((doubts < 1e-2).all())
-        central_right = not (central_errors > _CENTRAL_LIMIT + doubts).any()
+        telling = doubts < 1e-2
+        central_wrong = bool((central_errors > _CENTRAL_LIMIT + doubts)[telling].any())
         limit = max(_LIMIT, _ROUNDING_FACTOR * rounding)
         verdict = "not testable" if limit > _UNTESTABLE else "right"
-        if errors.max() > limit or (telling and not central_right):
+        if errors.max() > limit or central_wrong:
             verdict = "wrong"
         return dataclasses.replace(
             row, complex_error=float(errors.max()), rounding=rounding, verdict=verdict,
-            central_error=float(central_errors.max()) if telling else _NAN,
+            central_error=float(central_errors[telling].max()) if telling.any() else _NAN,
         )  # fmt: skip
 
     def _rounding(self, probes: list[Values], hand: Array, exact: Array) -> float:
@@ -253,6 +262,10 @@ class _Judge:
             for probe, slope in zip(probes[:_SOME], exact, strict=False)
         )
         return float(max(by_hand, by_complex_step))
+
+
+def _largest(*values: Array) -> float:
+    return max((float(np.max(np.abs(v))) for v in values if v.size), default=0.0)
 
 
 def _along(gradients: Values, direction: Values) -> float:

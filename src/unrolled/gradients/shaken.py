@@ -1,6 +1,6 @@
 """Shaken numbers: how far rounding can move a result, measured by running the equations on them.
 
-A shaken array computes as an array does, with the last bit of everything that goes into an operation
+A shaken array computes as an array does, with the last bits of everything that goes into an operation
 and comes out of it changed at random (stochastic arithmetic: Vignes 1978, Mathematics and Computers
 in Simulation 20:227-249). What differs between two such runs is rounding.
 """
@@ -19,6 +19,7 @@ from unrolled.parts import Function, Part
 
 Array = Any
 EPSILON = float(np.finfo(np.float64).eps)
+_OPERAND, _RESULT = 1, 2  # in EPSILON: an odd and an even number never cancel to no change at all
 
 
 class Shaken:
@@ -35,23 +36,24 @@ class Shaken:
 
     def run(self, function: Callable[..., Array], *operands: Any) -> "Shaken":
         """Run a function on shaken operands, and shake what it returns."""
-        return Shaken(self._shake(function(*map(self._shake, operands))), self.random)
+        result = function(*(self._shake(operand, _OPERAND) for operand in operands))
+        return Shaken(self._shake(result, _RESULT), self.random)
 
     @property
     def T(self) -> "Shaken":  # noqa: N802
         return Shaken(self.value.T, self.random)
 
-    def _shake(self, operand: Any) -> Any:
+    def _shake(self, operand: Any, by: int) -> Any:
         value = operand.value if isinstance(operand, Shaken) else operand
         if not isinstance(value, np.ndarray) or value.dtype == bool:
             return value
         if np.iscomplexobj(value):  # each part for itself, for the imaginary one holds the slope
-            return self._changed(value.real) + 1j * self._changed(value.imag)
-        return self._changed(value)
+            return self._changed(value.real, by) + 1j * self._changed(value.imag, by)
+        return self._changed(value, by)
 
-    def _changed(self, value: Array) -> Array:
+    def _changed(self, value: Array, by: int) -> Array:
         up_or_down = self.random.integers(0, 2, value.shape) * 2.0 - 1.0
-        return value * (1 + EPSILON * up_or_down)
+        return value * (1 + by * EPSILON * up_or_down)
 
 
 for _name in ("add", "sub", "mul", "truediv", "matmul", "pow", "neg"):

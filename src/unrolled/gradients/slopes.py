@@ -6,6 +6,7 @@ Central differences know nothing of complex numbers and are good to six to nine 
 """
 
 import dataclasses
+import math
 from copy import copy
 from typing import Any
 
@@ -19,7 +20,7 @@ from unrolled.network import Network
 Array = Any
 Values = dict[str, Array]
 
-_COMPLEX_STEP = 1e-100
+_COMPLEX_STEP, _OTHER_COMPLEX_STEP = 1e-100, 1e-50  # what differs between them has underflowed
 _DIFFERENCE = 6e-6  # the cube root of float64's rounding: where truncation and rounding balance
 _CHANGE = 1e-2  # of the loss, at most, from a step
 _SMALLER = (1.0, 64.0, 4096.0)  # steps that tell truncation from error, and a kink near from here
@@ -36,6 +37,7 @@ class LossFunction:
         self.values |= {f"{s}0": value for s, value in batch.state.items()}
         operations = {o for e in net.table.of("forward") for o in e.expression.operations()}
         self.kinked = bool(operations & _KINKED)
+        self.tiny = _COMPLEX_STEP
 
     def at(self, direction: Values, h: complex) -> Any:
         """Return the loss at values + h · direction; h may be imaginary."""
@@ -50,12 +52,12 @@ class LossFunction:
 
     def complex_step(self, direction: Values) -> float:
         """Return the slope in a direction, exact to rounding."""
-        return float(self.at(direction, 1j * _COMPLEX_STEP).imag) / _COMPLEX_STEP
+        return float(self.at(direction, 1j * self.tiny).imag) / self.tiny
 
     def shaken(self, random: np.random.Generator) -> "LossFunction":
         """Return the same function with the last bits of every operation changed."""
         other = copy(self)
-        other.step = shaken_step(self.step, random)
+        other.step, other.tiny = shaken_step(self.step, random), _OTHER_COMPLEX_STEP
         return other
 
     def gradients(self) -> tuple[float, Values]:
@@ -83,9 +85,10 @@ def central_difference(
 ) -> CentralDifference:
     """Return the central difference least in doubt, of three steps.
 
-    A step's doubt is what the next smaller one changes, and the rounding in that. Where the function
-    has kinks, one may lie between the two sides: then half of what their slopes differ by is in
-    doubt too, and slopes that stay apart however small the step are a kink at the point itself.
+    A step's doubt is what the next smaller one changes, and the rounding in that. Changes that do
+    not fade as steps shrink say that all steps are too wide. Where the function has kinks, one may
+    lie between the two sides: then half of what their slopes differ by is in doubt too, and slopes
+    that stay apart however small the step are a kink at the point itself.
     """
     widest = _widest_step(function, direction, loss, expected)
     steps = [widest / smaller for smaller in _SMALLER]
@@ -94,11 +97,12 @@ def central_difference(
     jumps = [abs(right - left) for left, right in sides]
     noise = [20 * rounding / h for h in steps]
     doubts = [abs(slopes[k] - slopes[k + 1]) + noise[k + 1] for k in (0, 1)]
+    fade = doubts[1] <= doubts[0] / 8 + 2 * noise[2] and jumps[2] <= jumps[1] / 8 + 2 * noise[2]
     if function.kinked:
-        doubts = [d + jump / 2 for d, jump in zip([*doubts, noise[2]], jumps, strict=True)]
+        doubts = [doubts[k] + jumps[k] / 2 for k in (0, 1)]
     stays = jumps[1] > max(noise[1], jumps[0] / 8) and jumps[2] > jumps[1] / 8
-    doubt, slope = min(zip(doubts, slopes, strict=False))
-    return CentralDifference(slope, doubt, on_kink=function.kinked and stays)
+    doubt, slope = min(zip(doubts, slopes[:2], strict=True))
+    return CentralDifference(slope, doubt if fade else math.inf, on_kink=function.kinked and stays)
 
 
 def _widest_step(function: LossFunction, direction: Values, loss: float, expected: float) -> float:
