@@ -3,7 +3,9 @@
 Between `<!-- printed: ... -->` and `<!-- end -->` stands nothing typed by hand:
 
     printed: unrolled equations rnn      what the command prints
+    printed: lines dc,df equations lstm  of what it prints, the lines of those equations
     printed: equation lstm dc dc_prev    those equations as LaTeX, recorded from the cell
+    printed: activations rnn             its equations with each activation it may have
     printed: legend                      the legend
     printed: output                      what the Python block above prints, when it is run
     printed: file rnn                    the cell file
@@ -48,11 +50,19 @@ def refreshed(text: str) -> str:
 def _print(what: str, before: str) -> str:
     kind, *words = shlex.split(what)
     if kind == "unrolled":
-        with contextlib.redirect_stdout(io.StringIO()) as out:
-            _unrolled.main(words, prog_name="unrolled", standalone_mode=False)
-        return _fence("text", out.getvalue())
+        return _fence("text", _command(words))
+    if kind == "lines":
+        starts = tuple(f"  {name}⟨t⟩ " for name in words[0].split(","))
+        lines = [
+            line
+            for line in _command(words[1:]).splitlines()
+            if line.startswith(starts) and " = " in line
+        ]
+        return _fence("text", "\n".join(lines))
     if kind == "equation":
         return _equations(words[0], words[1:])
+    if kind == "activations":
+        return _activations(words[0])
     if kind == "legend":
         return _legend()
     if kind == "functions":
@@ -66,8 +76,23 @@ def _print(what: str, before: str) -> str:
     raise SystemExit(f"nothing is known to print for {what!r}")
 
 
+def _command(words: list[str]) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        _unrolled.main(words, prog_name="unrolled", standalone_mode=False)
+    return out.getvalue()
+
+
 def _fence(language: str, text: str) -> str:
     return f"```{language}\n{text.rstrip()}\n```\n"
+
+
+def _activations(cell: str) -> str:
+    lines = ["| activation | forward | backward |", "|---|---|---|"]
+    for name in load_cell(cell).activations:
+        table = record(build_step(cell, name))
+        of = {e.name: " = ".join(Printer(table).equation(e)) for e in table.equations}
+        lines.append(f"| {name} | {of['a']} | {of['dz_a']} |")
+    return "\n".join(lines) + "\n"
 
 
 def _equations(cell: str, names: list[str]) -> str:

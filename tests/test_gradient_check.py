@@ -194,7 +194,7 @@ def test_a_step_is_not_trusted_more_than_the_one_it_is_compared_with():
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_saturated_unit_is_never_called_wrong(seed):
-    """sigmoid is exactly 1 at 40: shaken, it must never be exactly 1 again in all runs."""
+    """Sigmoid is exactly 1 at 40: shaken, it must never be exactly 1 again in all runs."""
     net = un.Network("rnn", n_x=1, n_a=1, n_y=2, activation="sigmoid")
     net.parameters["b_a"][:] = 40
     one = np.ones((1, 1))

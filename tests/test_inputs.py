@@ -99,6 +99,14 @@ def test_what_could_be_read_both_ways_is_refused(dtype):
     assert "read both ways" in _refusal(p.net.loss, p.X, Y)
 
 
+def test_one_hot_rows_and_integer_inputs_that_could_be_columns_are_refused():
+    p = problem("rnn", n_y=4)
+    rows = np.eye(4, dtype=int)[np.arange(7) % 4]
+    assert "one-hot rows (m, n_y)" in _refusal(p.net.loss, p.X, rows)
+    assert "one-hot columns (n_x, m)" in _refusal(p.net.forward, np.eye(3, dtype=int))
+    p.net.forward(np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]]))  # not one-hot either way
+
+
 def test_labels_that_are_not_one_hot_are_labels_though_sizes_are_equal():
     p = problem("rnn", n_y=3, m=3, T=3)
     Y = np.array([[0, 1, 2], [2, 2, 0], [1, 1, 1]])
@@ -187,6 +195,7 @@ def test_upstream(upstream, words):
     ({"seed": -1}, ["seed is -1"]),
     ({"seed": None}, ["seed is None"]),
     ({"engine": "warp"}, ["engine 'warp'", "'reference'"]),
+    ({"n_x": 10**30}, ["n_x (features in) is too large"]),
     ({"layers": 2}, ["layers = 2", "one layer"]),
     ({"bidirectional": True}, ["bidirectional = True"]),
 ])  # fmt: skip
@@ -201,6 +210,8 @@ def test_a_run_of_another_network():
     for other in (problem("gru").net, problem("lstm", n_a=6).net):
         assert "not one of this network's" in _refusal(other.backward, run, {})
     assert "not one of this network's" in _refusal(P.net.backward, None, {})
+    narrow = P.net.astype("float32")
+    assert "not one of this network's" in _refusal(narrow.backward, run, {})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Model files come back as they were, and say in one sentence when they cannot."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -122,6 +124,37 @@ def test_writing_leaves_the_old_file_when_it_fails(tmp_path, monkeypatch):
     with pytest.raises(un.UnrolledError, match=r"file.txt cannot be written: disk full"):
         write_text(path, "new")
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, n=name, r=real: (done.append(n), r(*a)))
+    write_text(tmp_path / "file.txt", "new")
+    assert done == ["fsync", "replace"]
+
+
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "file.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "file.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "file.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize("name", [os.devnull, "a\0b", "."])
+def test_what_is_no_file_is_not_written_over(name, tmp_path):
+    with pytest.raises(un.UnrolledError, match="cannot be written"):
+        write_text(tmp_path / name, "new")
+
+
+def test_threads_that_write_one_file_do_not_meet(tmp_path):
+    path, texts = tmp_path / "file.txt", [str(k) * 100_000 for k in range(6)]
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(write_text, [path] * 60, texts * 10))
+    assert path.read_text() in texts
     assert list(tmp_path.iterdir()) == [path]
 
 

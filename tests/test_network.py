@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from problems import assert_close, cells, problem
 
 import unrolled as un
+from unrolled.cells import rnn
 
 CELLS = list(cells())
 
@@ -202,6 +204,11 @@ def test_a_recorded_quantity_cannot_be_written_over():
         run["a"][:] = 7
     with pytest.raises(ValueError, match="read-only"):
         run["x"][:] = 7
+    with pytest.raises(ValueError, match="read-only"):
+        p.net.tape(*p.arguments).gradients["W_aa"][:] = 7
+    for key in (slice(1, 2), None, 1.5, True):
+        with pytest.raises(KeyError, match="expected a name, or a step t"):
+            run[key]
 
 
 @pytest.mark.parametrize("targets", [False, True])
@@ -214,6 +221,25 @@ def test_the_upstream_is_all_that_goes_back(targets):
     expected = p.net.backward(p.net.forward(p.X, p.state), upstream)
     for name, gradient in p.net.backward(run, upstream).items():
         assert np.array_equal(gradient, expected[name])
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_is_not_read_from_the_cells_file_again(tmp_path, copied):
+    path = tmp_path / "mine.py"
+    path.write_bytes(Path(rnn.__file__).read_bytes())
+    for cell in (str(path), rnn):
+        p = problem(cell)
+        path.unlink(missing_ok=True)
+        run = p.net.forward(p.X)
+        assert copied(p.net).backward(run, {"a": run["a"]})["W_aa"].any()
+    with pytest.raises(un.UnrolledError, match="not pickled"):
+        pickle.dumps(p.net)
+
+
+def test_a_network_of_a_module_is_saved_by_its_name(tmp_path):
+    p = problem(rnn)
+    un.save(p.net, tmp_path / "model.safetensors")
+    assert un.load(tmp_path / "model.safetensors").loss(*p.arguments) == p.net.loss(*p.arguments)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
@@ -262,6 +288,16 @@ def test_weights_side_by_side_are_an_alias(cell):
     assert other.net.loss(*p.arguments) == p.net.loss(*p.arguments)
     with pytest.raises(un.UnrolledError, match=r"has shape \(5, 7\), expected \(n_a, n_a \+ n_x\)"):
         p.net.parameters[names[0]] = np.zeros((5, 7))
+    with pytest.raises(un.UnrolledError, match="complex128: expected real numbers"):
+        p.net.parameters[names[0]] = np.zeros((5, 8)) * 1j
+    with pytest.raises(ValueError, match="read-only"):
+        p.net.parameters[names[0]][:] = 0
+    _, gradients = p.net.loss_and_gradients(*p.arguments)
+    assert np.array_equal(gradients[names[0]][:, 5:], gradients[f"{names[0]}x"])
+    p.net.parameters.update({names[0]: np.ones((5, 8))})
+    assert (p.net.parameters.get(names[0]) == 1).all()
+    p.net.parameters |= {names[0]: np.zeros((5, 8))}
+    assert not p.net.parameters[f"{names[0]}x"].any()
     with pytest.raises(KeyError, match="W_q is not one of the parameters"):
         p.net.parameters["W_q"]
 

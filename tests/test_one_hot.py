@@ -17,6 +17,8 @@ def test_products(labels):
     assert np.array_equal(W @ x, W @ dense)
     assert_close(dz @ x.T, dz @ dense.T, 14)  # repeated labels add up
     assert np.array_equal(x.dense(), dense)
+    for ours, expected in ((2 * x, 2 * dense), (x - 1, dense - 1), (-x, -dense), (x**2, dense)):
+        assert np.array_equal(ours, expected)
     assert (x.shape, x.T.shape) == (dense.shape, dense.T.shape)
 
 

@@ -154,7 +154,13 @@ def test_the_loop_clips():
 
 
 @pytest.mark.parametrize("make", [
-    lambda: SGD(0), lambda: SGD(-1.0), lambda: Adam(math.nan),
+    lambda: SGD(0), lambda: SGD(-1.0), lambda: Adam(math.nan), lambda: SGD("a"), lambda: Adam(None),
+    lambda: SGD(math.inf), lambda: Adam(beta1=2), lambda: Adam(beta2=1.0), lambda: Adam(epsilon=0),
+    lambda: list(train(_network()[0], [], SGD(1.0), clip=None)),
+    lambda: sample(*_network(), count=0), lambda: sample(*_network(), seed=-1),
+    lambda: sample(*_network(), longest=0), lambda: sample(*_network(), temperature="a"),
+    lambda: sample(un.Network("rnn", n_x=2, n_a=3, n_y=2, output="linear"), Vocabulary("ab")),
+    lambda: sample(un.Network("rnn", n_x=3, n_a=3, n_y=2), Vocabulary("ab")),
     lambda: list(train(_network()[0], [], SGD(1.0), clip=0.0)),
     lambda: list(train(_network()[0], [], SGD(1.0), clip=math.nan)),
     lambda: next(stream_windows(np.arange(9), 0, 1)),
@@ -175,10 +181,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_parameters():
     p = problem("rnn", "relu", output="linear")
     p.net.parameters["W_aa"] *= 1e200
     before = {name: value.copy() for name, value in p.net.parameters.items()}
-    with (
-        np.errstate(all="ignore"),
-        pytest.raises(un.UnrolledError, match="not finite at step 1: try a learning rate"),
-    ):
+    with pytest.raises(un.UnrolledError, match="not finite at step 1: try a learning rate"):
         list(train(p.net, [(p.X, p.Y, True)], SGD(0.1)))
     for name, value in before.items():
         assert np.array_equal(value, p.net.parameters[name])

@@ -21,6 +21,7 @@ _AXES = {
     "T": "step",
     "1": "row",
 }
+_LARGEST = 10**9  # a square matrix of it is the largest whose bytes can be counted
 REDUCTIONS = ("mean", "batch", "sum")
 
 
@@ -29,6 +30,10 @@ def check_size(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise UnrolledError(
             f"{name} ({DIMENSIONS[name]}) is {value!r}: expected a whole number above 0"
+        )
+    if value > _LARGEST:
+        raise UnrolledError(
+            f"{name} ({DIMENSIONS[name]}) is too large: expected at most {_LARGEST}"
         )
     return int(value)
 
@@ -171,22 +176,30 @@ def _label_targets(Y: Array, sizes: Sizes, softmax: bool, last_only: bool) -> tu
         Y = _at_last_step(Y.astype(np.intp), sizes["T"], -1)
         return Y, Y >= 0
     Y = _labels("Y", Y, sizes, "n_y", lowest=-1)
-    both = Y.shape == (sizes["n_y"], sizes["m"]) and Y.shape[1] > 1
-    if both and ((Y == 0) | (Y == 1)).all() and (Y.sum(axis=0) == 1).all():
-        raise UnrolledError(
-            f"Y could be read both ways: integers {Y.shape} are labels (m, T), and these are also "
-            "one-hot columns (n_y, m); to say which, pass floats (n_y, m, T), a column for each step"
-        )
     return Y, Y >= 0
+
+
+def _refuse_integer_columns(name: str, value: Array, n: str, sizes: Sizes) -> None:
+    """Integers that may be one-hot columns, or rows, as well as labels are not guessed at."""
+    m = sizes.get("m", len(value))
+    for axes, axis in (((n, "m"), 0), (("m", n), 1)):
+        fits = value.shape == tuple({**sizes, "m": m}[a] for a in axes) and m > 1
+        if fits and ((value == 0) | (value == 1)).all() and (value.sum(axis=axis) == 1).all():
+            kind = "columns" if axis == 0 else "rows"
+            raise UnrolledError(
+                f"{name} could be read both ways: integers {value.shape} are labels (m, T), and "
+                f"these are also one-hot {kind} ({', '.join(axes)}); to say which, pass floats "
+                f"({n}, m, T), a column for each step"
+            )
 
 
 def _refuse_float_labels(Y: Array, sizes: Sizes) -> None:
     """Labels that came as floats are said to be labels, not one-hot columns of a wrong shape."""
     m, T, n_y = sizes["m"], sizes["T"], sizes["n_y"]
     whole = bool((np.floor(Y) == Y).all())
-    if whole and Y.shape == (m, T) != (n_y, m):
+    if whole and Y.shape in {(m, T), (m,)} - {(n_y, m)}:
         raise UnrolledError(
-            f"Y has shape {Y.shape}, that of labels (m, T), but dtype {Y.dtype}: "
+            f"Y has shape {Y.shape}, that of labels, but dtype {Y.dtype}: "
             "labels are integers, pass Y.astype(int)"
         )
     if Y.shape == (m, T) == (n_y, m) and whole and (Y >= -1).all() and (n_y > Y).all() and m > 1:
@@ -243,6 +256,7 @@ def _labels(name: str, value: Array, sizes: Sizes, size: str, lowest: int) -> Ar
         )
     _check_shape(name, value, ("m", "T"), sizes)
     _check_labels(name, value, sizes[size], lowest, ("m", "T"))
+    _refuse_integer_columns(name, value, size, sizes)
     return np.asfortranarray(value, dtype=np.intp)
 
 

@@ -33,6 +33,10 @@ class Parameters(dict[str, Array]):
         for name, value in values.items():
             self[name] = value
 
+    def __ior__(self, values: Mapping[str, Array]) -> "Parameters":  # type: ignore[override,misc]
+        self.update(values)
+        return self
+
     def __setitem__(self, name: str, value: Array) -> None:
         if not self._is_alias(name):
             super().__setitem__(name, value)

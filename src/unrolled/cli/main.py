@@ -64,10 +64,9 @@ def _run() -> int:
         return _refuse(
             error.format_message() if isinstance(error, click.ClickException) else str(error)
         )
-    except (KeyboardInterrupt, click.Abort):
-        return _refuse("stopped", 130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has seen enough: nothing is wrong
+    except (KeyboardInterrupt, click.Abort) as stop:
+        return _refuse(str(stop) or "stopped", 130)
+    except SystemExit:  # click's answer to a closed pipe: the reader has seen enough
         return 0
     except OSError as error:
         return _refuse(f"{error.filename or 'output'}: {error.strerror or error}")

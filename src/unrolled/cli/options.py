@@ -12,15 +12,22 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 NAMES = ("n_x", "n_a", "n_y", "m", "T")
 
 
+LARGEST = 1_000_000
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= LARGEST
+
+
 def _sizes(
     ctx: click.Context, parameter: click.Parameter, value: str | None
 ) -> dict[str, int] | None:
     if value is None:
         return None
     parts = value.replace(" ", "").split(",")
-    if len(parts) != len(NAMES) or not all(p.isascii() and p.isdigit() and int(p) for p in parts):
+    if len(parts) != len(NAMES) or not all(map(_is_size, parts)):
         raise click.BadParameter(
-            f"{value!r} came, expected five whole numbers above 0 for {', '.join(NAMES)}, as 3,5,2,7,4"
+            f"{value!r} came, expected five whole numbers from 1 to {LARGEST:,} for {', '.join(NAMES)}, as 3,5,2,7,4"
         )
     return dict(zip(NAMES, map(int, parts), strict=True))
 

@@ -10,7 +10,7 @@ from unrolled.notation import ascii_text
 def needs_ascii() -> bool:
     """Return whether standard output cannot print the legend's symbols."""
     try:
-        "⟨ŷΓ−Σᵀ∘…".encode(sys.stdout.encoding or "utf-8")
+        "⟨ŷΓ−Σᵀ∘…".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         return True
     return False

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from unrolled.errors import UnrolledError
 from unrolled.network import Network
-from unrolled.training.optimisers import SGD, Adam, clip_by_norm
+from unrolled.training.optimisers import SGD, Adam, clip_by_norm, positive
 
 Array = Any
 
@@ -35,18 +37,19 @@ def train(
         windows: (X, Y, fresh) as `Network.loss_and_gradients` takes them; where `fresh`, the state
             starts at zero, else where the window before left it (its gradient stops there:
             truncated backpropagation through time).
-        clip: the largest common norm of the gradients.
+        clip: the largest common norm of the gradients; math.inf clips nothing.
 
     The loop can be left between any two yields. Raises UnrolledError when the loss is no longer a
     number; the parameters are then those before the update.
     """
-    if not clip > 0:
-        raise UnrolledError(f"clip is {clip!r}: expected a norm above 0")
+    if clip != math.inf:
+        positive("clip", clip)
     state = None
     for step, (X, Y, fresh) in enumerate(windows, start=1):
         start = time.perf_counter()
-        loss, state, gradients = net.loss_state_and_gradients(X, Y, None if fresh else state)
-        norm = clip_by_norm(gradients, clip)
+        with np.errstate(all="ignore"):  # what overflows is said below
+            loss, state, gradients = net.loss_state_and_gradients(X, Y, None if fresh else state)
+            norm = clip_by_norm(gradients, clip)
         if not math.isfinite(loss) or not math.isfinite(norm):
             what = "loss" if not math.isfinite(loss) else "gradient"
             raise UnrolledError(

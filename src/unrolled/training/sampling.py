@@ -8,6 +8,7 @@ from unrolled.data.text import Vocabulary
 from unrolled.errors import UnrolledError
 from unrolled.functions import softmax
 from unrolled.network import Network
+from unrolled.training.optimisers import positive
 
 Array = Any
 
@@ -23,13 +24,18 @@ def sample(
         temperature: above 0; below 1 likely characters become likelier, above 1 less so.
         seed: of the choices; the same seed gives the same texts.
 
-    Raises UnrolledError for a temperature of 0 or less, and for characters it does not know.
+    Raises UnrolledError for a number that makes no sense, for characters that the vocabulary does
+    not have, and for a network that does not predict the next character.
     """
-    if not temperature > 0:
-        raise UnrolledError(f"temperature is {temperature!r}: expected a number above 0")
-    if len(vocabulary) != net.sizes["n_y"]:
+    positive("temperature", temperature)
+    for name, number, lowest in (("count", count, 1), ("longest", longest, 1), ("seed", seed, 0)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < lowest:
+            raise UnrolledError(f"{name} is {number!r}: expected a whole number from {lowest}")
+    n, output = len(vocabulary), net.step.prediction.name
+    if (net.sizes["n_x"], net.sizes["n_y"], output) != (n, n, "softmax"):
         raise UnrolledError(
-            f"the vocabulary has {len(vocabulary)} characters: expected n_y = {net.sizes['n_y']}"
+            f"the network has n_x = {net.sizes['n_x']}, n_y = {net.sizes['n_y']}, output "
+            f"{output!r}: expected {n} characters in and out, and a softmax"
         )
     random = np.random.default_rng(seed)
     X = np.repeat(vocabulary.encode(prefix)[None], count, axis=0)
