@@ -215,6 +215,17 @@ def test_differences_too_wide_for_huge_inputs_have_no_say(cell, size, loss):
     assert un.gradient_check(p.net, *p.arguments, entries=5).verdict != "wrong"
 
 
+@pytest.mark.parametrize("cell", ["gru", "gru_reset_after", "lstm"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_steep_place_crossed_by_every_step_is_not_called_wrong(cell, seed):
+    """Weights and inputs of 1e-30 to 1e30: a step of any size that can be seen saturates a gate."""
+    p = problem(cell, output="sigmoid", T=2, m=1, seed=seed)
+    random = np.random.default_rng(seed)
+    for value in (*p.net.parameters.values(), p.X):
+        value *= 10 ** random.uniform(-30, 30)
+    assert un.gradient_check(p.net, *p.arguments, entries=5).verdict != "wrong"
+
+
 def test_what_underflows_in_a_complex_step_is_not_called_wrong():
     p = problem("rnn", output="linear", T=1)
     p.net.parameters["W_ax"] *= 1e-218

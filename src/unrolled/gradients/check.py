@@ -162,8 +162,8 @@ class _Judge:
         self.random = np.random.default_rng(seed)
         self.shaken = [function.shaken(self.random) for _ in range(4)]
         losses, self.shaken_gradients = zip(*(s.gradients() for s in self.shaken), strict=True)
-        moved = max(abs(shaken - self.loss) for shaken in losses)
-        self.loss_rounding = max(moved, EPSILON * abs(self.loss))
+        moved = float(np.max(np.abs(np.array(losses) - self.loss)))
+        self.loss_rounding = max(moved, EPSILON * abs(self.loss)) if np.isfinite(moved) else np.inf
 
     def quantity(self, name: str, entries: int | None) -> Row:
         """Check entries of one quantity, one at a time."""
@@ -241,7 +241,7 @@ class _Judge:
     ) -> Row:
         telling = doubts < 1e-2
         central_wrong = bool((central_errors > _CENTRAL_LIMIT + doubts)[telling].any())
-        limit = max(_LIMIT, _ROUNDING_FACTOR * rounding)
+        limit = max(_LIMIT, _ROUNDING_FACTOR * rounding) if np.isfinite(rounding) else np.inf
         verdict = "not testable" if limit > _UNTESTABLE else "right"
         if errors.max() > limit or central_wrong:
             verdict = "wrong"
@@ -252,16 +252,16 @@ class _Judge:
 
     def _rounding(self, probes: list[Values], hand: Array, exact: Array) -> float:
         """The largest change when last bits are shaken, of the gradients and of complex step."""
-        by_hand = max(
+        by_hand = [
             abs(_along(gradients, probe) - slope)
             for gradients in self.shaken_gradients
             for probe, slope in zip(probes, hand, strict=True)
-        )
-        by_complex_step = max(
+        ]
+        by_complex_step = [
             abs(self.shaken[0].complex_step(probe) - slope)
             for probe, slope in zip(probes[:_SOME], exact, strict=False)
-        )
-        return float(max(by_hand, by_complex_step))
+        ]
+        return float(np.max([*by_hand, *by_complex_step]))
 
 
 def _largest(*values: Array) -> float:

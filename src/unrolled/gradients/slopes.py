@@ -102,7 +102,27 @@ def central_difference(
         doubts = [doubts[k] + jumps[k] / 2 for k in (0, 1)]
     stays = jumps[1] > max(noise[1], jumps[0] / 8) and jumps[2] > jumps[1] / 8
     doubt, slope = min(zip(doubts, slopes[:2], strict=True))
-    return CentralDifference(slope, doubt if fade else math.inf, on_kink=function.kinked and stays)
+    if not fade or _steps_are_too_wide(function, direction, loss, rounding, expected, slope, steps):
+        doubt = math.inf
+    return CentralDifference(slope, doubt, on_kink=function.kinked and stays)
+
+
+def _steps_are_too_wide(
+    function: LossFunction, direction: Values, loss: float, rounding: float, expected: float,
+    slope: float, steps: list[float],
+) -> bool:  # fmt: skip
+    """Whether a slope that is not the expected one is flat beside it, or becomes it further in, before
+    rounding drowns it: before anybody is blamed, smaller steps are tried.
+    """
+    if abs(slope) < 0.01 * abs(expected):  # the steps cross all of a steep place
+        return True
+    h = steps[-1]
+    while abs(slope - expected) > 0.01 * abs(expected) > 20 * rounding / h:
+        slope = sum(_sides(function, direction, loss, h)) / 2
+        if abs(slope - expected) < 0.1 * abs(expected):
+            return True
+        h /= 64
+    return False
 
 
 def _widest_step(function: LossFunction, direction: Values, loss: float, expected: float) -> float:
