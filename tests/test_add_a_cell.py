@@ -62,6 +62,14 @@ def test_equations_and_gradcheck_commands(peephole, capsys, monkeypatch):
     assert "All 20 gradients are right." in capsys.readouterr().out
 
 
+def _broken(tmp_path, old, new):
+    path = tmp_path / "broken.py"
+    text = FILE.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
 @pytest.mark.parametrize(("old", "new", "words"), [
     ("da = da_y + da_next", "da_y += da_next\n    da = da_y", "in place"),
     ("tanh_c = tanh(c)", "tanh_c = c.clip(-1, 1)", "has no .clip here"),
@@ -83,12 +91,8 @@ def test_equations_and_gradcheck_commands(peephole, capsys, monkeypatch):
     ("tanh_c = tanh(c)", "tanh_c = tanh(c) if c.shape[1] == 7 else c", "has no .shape here"),
 ])  # fmt: skip
 def test_a_cell_that_breaks_the_rules_makes_no_network(tmp_path, old, new, words):
-    path = tmp_path / "broken.py"
-    text = FILE.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(UnrolledError) as refusal:
-        un.Network(path, n_x=5, n_a=5, n_y=2)
+        un.Network(_broken(tmp_path, old, new), n_x=5, n_a=5, n_y=2)
     assert words in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
@@ -147,11 +151,7 @@ def test_it_trains_and_is_saved(peephole, tmp_path):
     ("initial = {", 'activations = ("tanh",)\ninitial = {', "takes an activation g"),
 ])  # fmt: skip
 def test_a_file_that_is_no_cell_says_why(tmp_path, old, new, words):
-    path = tmp_path / "broken.py"
-    text = FILE.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(UnrolledError) as refusal:
-        load_cell(path)
+        load_cell(_broken(tmp_path, old, new))
     assert words in str(refusal.value)
     assert "broken" in str(refusal.value)

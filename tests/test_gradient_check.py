@@ -235,22 +235,15 @@ def test_what_underflows_in_a_complex_step_is_not_called_wrong():
 
 @pytest.mark.parametrize(("wrong", "lost"), [(1.000001, 1e5), (1.0000001, 1e4), (1.0000001, 1e5)])
 def test_a_mistake_is_found_behind_rounding_that_is_smaller(tmp_path, wrong, lost):
-    text = Path(rnn.__file__).read_text(encoding="utf-8")
-    path = tmp_path / "lost.py"
     change = f"da = {wrong} * ((da_y + da_next + {lost}) - {lost})"
-    path.write_text(text.replace("da = da_y + da_next", change), encoding="utf-8")
-    p = problem(str(path))
+    p = problem(_wrong(tmp_path, "rnn", "da = da_y + da_next", change))
     assert un.gradient_check(p.net, *p.arguments).verdict == "wrong"
 
 
 @pytest.mark.parametrize("factor", ["1.0005", "3"])
 def test_entries_on_a_kink_do_not_set_the_scale(tmp_path, factor):
-    text = Path(rnn.__file__).read_text(encoding="utf-8")
-    path = tmp_path / "kink.py"
-    path.write_text(
-        text.replace("over_batch(dz_a)", f"{factor} * over_batch(dz_a)"), encoding="utf-8"
-    )
-    p = problem(str(path), "relu", T=1)
+    wrong = _wrong(tmp_path, "rnn", "over_batch(dz_a)", f"{factor} * over_batch(dz_a)")
+    p = problem(wrong, "relu", T=1)
     net = p.net
     net.parameters["b_a"][2] -= net.forward(p.X, p.state)["z_a"][2, 0, 0]
     net.parameters["W_ya"][:, 2] *= 1e10
@@ -260,11 +253,9 @@ def test_entries_on_a_kink_do_not_set_the_scale(tmp_path, factor):
 
 
 def test_the_network_in_memory_is_checked_not_the_file(tmp_path):
-    right = Path(rnn.__file__).read_text(encoding="utf-8")
-    path = tmp_path / "changing.py"
-    path.write_text(right.replace("g.backward(da, a)", "2 * g.backward(da, a)"), encoding="utf-8")
+    path = Path(_wrong(tmp_path, "rnn", "g.backward(da, a)", "2 * g.backward(da, a)"))
     p = problem(str(path))
-    path.write_text(right, encoding="utf-8")
+    path.write_bytes(Path(rnn.__file__).read_bytes())
     assert un.gradient_check(p.net, *p.arguments).verdict == "wrong"
     path.unlink()
     assert un.gradient_check(p.net, *p.arguments).verdict == "wrong"

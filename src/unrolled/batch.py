@@ -33,6 +33,10 @@ class Batch:
         return int(self.X.shape[-1])
 
     @property
+    def dtype(self) -> Any:
+        return self.state["a"].dtype
+
+    @property
     def targets(self) -> bool:
         return self.Y is not None
 
@@ -41,13 +45,12 @@ class Batch:
         array, n = (self.X, self.n_x) if name == "x" else (self.Y, self.n_y)
         if array.ndim == 3:
             return array
-        one_hot = OneHot(array.ravel(order="F"), n, self.state["a"].dtype).dense()
+        one_hot = OneHot(array.ravel(order="F"), n, self.dtype).dense()
         return one_hot.reshape(n, self.m, self.T, order="F")
 
     def given(self, t: int) -> dict[str, Any]:
         """Return what step t is given, by name: x, and y and omega where there are targets."""
-        dtype = self.state["a"].dtype
-        x = OneHot(self.X[:, t], self.n_x, dtype) if self.X.ndim == 2 else self.X[:, :, t]
+        x = OneHot(self.X[:, t], self.n_x, self.dtype) if self.X.ndim == 2 else self.X[:, :, t]
         if not self.targets:
             return {"x": x}
         omega = self.share[None, :, t]

@@ -1,5 +1,31 @@
-"""The one kind of error a person can cause: a sentence that says what came and what was expected."""
+"""The one kind of error a person can cause, a sentence that says what came and what was expected;
+and the two checks of numbers that everything asks for.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
 
 
 class UnrolledError(ValueError):
     """Something given to Unrolled cannot be used; the message is one sentence in the legend's words."""
+
+
+def whole_number(name: str, value: Any, lowest: int) -> int:
+    """Return a whole number from `lowest` on, or raise UnrolledError."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
+        raise UnrolledError(f"{name} is {value!r}: expected a whole number from {lowest}")
+    return int(value)
+
+
+def positive_number(name: str, value: Any) -> float:
+    """Return a finite number above 0, or raise UnrolledError."""
+    if not is_number(value) or not 0 < value < math.inf:
+        raise UnrolledError(f"{name} is {value!r}: expected a number above 0")
+    return float(value)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a real number, and not a truth value."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)

@@ -10,6 +10,7 @@ derivative the imaginary part is the slope, and the real part says on which side
 
 import functools
 import importlib
+import operator
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -56,6 +57,15 @@ def primitive(shape: str) -> Callable[[Callable[..., Array]], Callable[..., Arra
         return call
 
     return register
+
+
+def with_operators(kind: type) -> type:
+    """Class decorator: `a + b`, `2 * a`, `-a`, … become `a.run(operator, *operands)`."""
+    for name in ("add", "sub", "mul", "truediv", "pow", "neg"):
+        function = getattr(operator, name)
+        setattr(kind, f"__{name}__", lambda a, *b, f=function: a.run(f, a, *b))
+        setattr(kind, f"__r{name}__", lambda a, b, f=function: a.run(f, b, a))
+    return kind
 
 
 @primitive("same shape")

@@ -12,7 +12,7 @@ from unrolled.batch import Batch
 from unrolled.engines import load_engine
 from unrolled.equations.step import build_step
 from unrolled.equations.table import record
-from unrolled.errors import UnrolledError
+from unrolled.errors import UnrolledError, whole_number
 from unrolled.initialisation import initial_parameters
 from unrolled.inputs import check_parameters, check_size, make_batch, make_upstream
 from unrolled.parameters import Parameters
@@ -58,7 +58,7 @@ class Network:
         sizes = {"n_x": n_x, "n_a": n_a, "n_y": n_y}
         self.sizes = {name: check_size(name, size) for name, size in sizes.items()}
         self.dtype = _real_dtype(dtype)
-        self.seed = _seed(seed)
+        self.seed = whole_number("seed", seed, 0)
         self.engine_name = engine
         load_engine(engine)
         self.parameters = initial_parameters(self.step, self.sizes, self.seed, self.dtype)
@@ -181,7 +181,7 @@ class Network:
         Raises UnrolledError for bad input.
         """
         ours = isinstance(run, Tape) and (run.step, run.sizes) == (self.step, self.sizes)
-        if not ours or run.dtype != self.dtype:
+        if not ours or run.batch.dtype != self.dtype:
             raise UnrolledError(
                 "run is not one of this network's: expected what its forward returned"
             )
@@ -248,9 +248,3 @@ def _real_dtype(dtype: Any) -> Any:
     if name not in ("float64", "float32"):
         raise UnrolledError(f"dtype is {dtype!r}: expected 'float64' or 'float32'")
     return np.dtype(name)
-
-
-def _seed(seed: Any) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise UnrolledError(f"seed is {seed!r}: expected a whole number from 0")
-    return int(seed)

@@ -4,14 +4,17 @@
 picked. A cell multiplies with it as with any array, so cell files know nothing of it.
 """
 
-import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from unrolled.functions import with_operators
+
 Array = Any
 
 
+@with_operators
 class OneHot:
     """Columns (n, m) given by `labels` (m,), integers from 0 to n − 1, as operand of a product.
 
@@ -31,15 +34,13 @@ class OneHot:
     def __rmatmul__(self, W: Array) -> Array:
         return W[:, self.labels]
 
+    def run(self, function: Callable[..., Array], *operands: Any) -> Array:
+        """Run an operator on the columns as an ordinary array."""
+        return function(*(o.dense() if isinstance(o, OneHot) else o for o in operands))
+
     def dense(self) -> Array:
         """Return the columns as an ordinary array (n, m)."""
         return (np.arange(self.shape[0])[:, None] == self.labels).astype(self.dtype)
-
-
-for _name in ("add", "sub", "mul", "truediv", "pow", "neg"):
-    _function = getattr(operator, _name)
-    setattr(OneHot, f"__{_name}__", lambda x, *b, f=_function: f(x.dense(), *b))
-    setattr(OneHot, f"__r{_name}__", lambda x, a, f=_function: f(a, x.dense()))
 
 
 class _Transposed:

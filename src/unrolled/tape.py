@@ -35,7 +35,6 @@ class Tape(Mapping[str, Array]):
         self.state = state
         self.loss = loss
         self.sizes = {"n_x": batch.n_x, "n_a": len(batch.state["a"]), "n_y": batch.n_y}
-        self.dtype = batch.state["a"].dtype
         self.kept = kept
         self.gradients = gradients
         arrays = kept.arrays | (found.arrays if found else {})

@@ -11,9 +11,10 @@ import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from unrolled.activations import ACTIVATIONS
-from unrolled.errors import UnrolledError
+from unrolled.errors import UnrolledError, is_number
 from unrolled.parts import Part, arguments
 
 __all__ = ["cell_names", "load_cell"]
@@ -88,14 +89,14 @@ def _check_declarations(part: Part) -> Iterator[str]:
         if len(axes) != 2 or not set(axes) <= {"n_x", "n_a", "n_y", "m", "1"}:
             yield f"the shape of {quantity} is {shape!r}, expected two of n_x n_a n_y m 1"
     choices = part.activations
-    if not isinstance(choices, tuple | list) or any(c not in [*ACTIVATIONS] for c in choices):
+    if not isinstance(choices, tuple | list) or any(c not in list(ACTIVATIONS) for c in choices):
         yield f"activations is {choices!r}, expected a tuple of {', '.join(ACTIVATIONS)}"
-    if not isinstance(part.initial, dict) or not all(map(_is_number, part.initial.values())):
+    if not isinstance(part.initial, dict) or not all(map(_is_finite, part.initial.values())):
         yield f"initial is {part.initial!r}, expected a dictionary of numbers"
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _is_finite(value: Any) -> bool:
+    return is_number(value) and math.isfinite(value)
 
 
 def _check_arguments(part: Part) -> Iterator[str]:

@@ -10,12 +10,11 @@ from unrolled.outputs import PREDICTIONS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 NAMES = ("n_x", "n_a", "n_y", "m", "T")
-
-
-LARGEST = 1_000_000
+LARGEST = 1_000_000  # the bytes of three such sizes multiplied can still be counted
 
 
 def _is_size(text: str) -> bool:
+    """Whether a text is a size; Python refuses to read numbers of thousands of digits."""
     return text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= LARGEST
 
 

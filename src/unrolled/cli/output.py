@@ -1,9 +1,10 @@
-"""Printing, in ASCII where the terminal cannot print the legend's symbols."""
+"""Printing, in ASCII where the terminal cannot print the legend's symbols, and the exit status."""
 
 import sys
 
 import click
 
+from unrolled.errors import UnrolledError
 from unrolled.notation import ascii_text
 
 
@@ -19,3 +20,12 @@ def needs_ascii() -> bool:
 def say(text: str, error: bool = False) -> None:
     """Print text to standard output, or to standard error."""
     click.echo(ascii_text(text) if needs_ascii() else text, err=error)
+
+
+def exit_status(verdict: str) -> int:
+    """Of a gradient report's verdict, return 0 where nothing is wrong, 1 where something is; raise UnrolledError (2) where nothing
+    could be tested.
+    """
+    if verdict == "not testable":
+        raise UnrolledError("no gradient could be tested on these numbers")
+    return 0 if verdict == "right" else 1

@@ -14,7 +14,7 @@ import numpy as np
 
 from unrolled import notation
 from unrolled.batch import Batch
-from unrolled.errors import UnrolledError
+from unrolled.errors import whole_number
 from unrolled.gradients.reasons import Reasons
 from unrolled.gradients.shaken import EPSILON
 from unrolled.gradients.slopes import CentralDifference, LossFunction, Values, central_difference
@@ -274,11 +274,8 @@ def _along(gradients: Values, direction: Values) -> float:
 
 def _check_counts(**counts: Any) -> None:
     for name, count in counts.items():
-        lowest = 1 if name == "entries" else 0
-        if name == "entries" and count is None:
-            continue
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < lowest:
-            raise UnrolledError(f"{name} is {count!r}: expected a whole number from {lowest}")
+        if name != "entries" or count is not None:
+            whole_number(name, count, 1 if name == "entries" else 0)
 
 
 def _title(net: Network, batch: Batch, loss: Any) -> str:

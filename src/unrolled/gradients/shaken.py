@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.equations.step import Step
-from unrolled.functions import PRIMITIVES
+from unrolled.functions import PRIMITIVES, with_operators
 from unrolled.parts import Function, Part
 
 Array = Any
@@ -22,6 +22,7 @@ EPSILON = float(np.finfo(np.float64).eps)
 _OPERAND, _RESULT = 1, 2  # in EPSILON: an odd and an even number never cancel to no change at all
 
 
+@with_operators
 class Shaken:
     """An array, real or complex, that shakes whatever is done with it."""
 
@@ -39,6 +40,12 @@ class Shaken:
         result = function(*(self._shake(operand, _OPERAND) for operand in operands))
         return Shaken(self._shake(result, _RESULT), self.random)
 
+    def __matmul__(self, other: Any) -> "Shaken":
+        return self.run(operator.matmul, self, other)
+
+    def __rmatmul__(self, other: Any) -> "Shaken":
+        return self.run(operator.matmul, other, self)
+
     @property
     def T(self) -> "Shaken":  # noqa: N802
         return Shaken(self.value.T, self.random)
@@ -54,12 +61,6 @@ class Shaken:
     def _changed(self, value: Array, by: int) -> Array:
         up_or_down = self.random.integers(0, 2, value.shape) * 2.0 - 1.0
         return value * (1 + by * EPSILON * up_or_down)
-
-
-for _name in ("add", "sub", "mul", "truediv", "matmul", "pow", "neg"):
-    _function = getattr(operator, _name)
-    setattr(Shaken, f"__{_name}__", lambda a, *b, f=_function: a.run(f, a, *b))
-    setattr(Shaken, f"__r{_name}__", lambda a, b, f=_function: a.run(f, b, a))
 
 
 def shaken_step(step: Step, random: np.random.Generator) -> Step:

@@ -23,6 +23,7 @@ Values = dict[str, Array]
 _COMPLEX_STEP, _OTHER_COMPLEX_STEP = 1e-100, 1e-50  # what differs between them has underflowed
 _DIFFERENCE = 6e-6  # the cube root of float64's rounding: where truncation and rounding balance
 _CHANGE = 1e-2  # of the loss, at most, from a step
+_NOISE = 20.0  # times the rounding in the loss: what the difference of two losses may be off by
 _SMALLER = (1.0, 64.0, 4096.0)  # steps that tell truncation from error, and a kink near from here
 _KINKED = {"relu", "leaky_relu", "where", "positive"}
 
@@ -95,29 +96,30 @@ def central_difference(
     sides = [_sides(function, direction, loss, h) for h in steps]
     slopes = [(left + right) / 2 for left, right in sides]
     jumps = [abs(right - left) for left, right in sides]
-    noise = [20 * rounding / h for h in steps]
+    noise = [_NOISE * rounding / h for h in steps]
     doubts = [abs(slopes[k] - slopes[k + 1]) + noise[k + 1] for k in (0, 1)]
     fade = doubts[1] <= doubts[0] / 8 + 2 * noise[2] and jumps[2] <= jumps[1] / 8 + 2 * noise[2]
     if function.kinked:
         doubts = [doubts[k] + jumps[k] / 2 for k in (0, 1)]
     stays = jumps[1] > max(noise[1], jumps[0] / 8) and jumps[2] > jumps[1] / 8
     doubt, slope = min(zip(doubts, slopes[:2], strict=True))
-    if not fade or _steps_are_too_wide(function, direction, loss, rounding, expected, slope, steps):
+    if not fade or _steps_are_too_wide(
+        function, direction, loss, rounding, expected, slope, steps[-1]
+    ):
         doubt = math.inf
     return CentralDifference(slope, doubt, on_kink=function.kinked and stays)
 
 
 def _steps_are_too_wide(
     function: LossFunction, direction: Values, loss: float, rounding: float, expected: float,
-    slope: float, steps: list[float],
+    slope: float, h: float,
 ) -> bool:  # fmt: skip
     """Whether a slope that is not the expected one is flat beside it, or becomes it further in, before
     rounding drowns it: before anybody is blamed, smaller steps are tried.
     """
     if abs(slope) < 0.01 * abs(expected):  # the steps cross all of a steep place
         return True
-    h = steps[-1]
-    while abs(slope - expected) > 0.01 * abs(expected) > 20 * rounding / h:
+    while abs(slope - expected) > 0.01 * abs(expected) > _NOISE * rounding / h:
         slope = sum(_sides(function, direction, loss, h)) / 2
         if abs(slope - expected) < 0.1 * abs(expected):
             return True

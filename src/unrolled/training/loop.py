@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.errors import UnrolledError
+from unrolled.errors import UnrolledError, positive_number
 from unrolled.network import Network
-from unrolled.training.optimisers import SGD, Adam, clip_by_norm, positive
+from unrolled.training.optimisers import SGD, Adam, clip_by_norm
 
 Array = Any
 
@@ -43,7 +43,7 @@ def train(
     number; the parameters are then those before the update.
     """
     if clip != math.inf:
-        positive("clip", clip)
+        positive_number("clip", clip)
     state = None
     for step, (X, Y, fresh) in enumerate(windows, start=1):
         start = time.perf_counter()

@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.errors import UnrolledError
+from unrolled.errors import UnrolledError, is_number, positive_number
 
 Array = Any
-_NUMBER = int | float | np.integer | np.floating
 
 
 class SGD:
     """Stochastic gradient descent: θ ← θ − learning_rate · dθ (Robbins and Monro 1951)."""
 
     def __init__(self, learning_rate: float = 0.1):
-        self.learning_rate = positive("learning_rate", learning_rate)
+        self.learning_rate = positive_number("learning_rate", learning_rate)
 
     def update(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
         """Take one step down the gradients."""
@@ -31,9 +30,9 @@ class Adam:
         self, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999,
         epsilon: float = 1e-8,
     ):  # fmt: skip
-        self.learning_rate = positive("learning_rate", learning_rate)
+        self.learning_rate = positive_number("learning_rate", learning_rate)
         self.beta1, self.beta2 = _decay("beta1", beta1), _decay("beta2", beta2)
-        self.epsilon = positive("epsilon", epsilon)
+        self.epsilon = positive_number("epsilon", epsilon)
         self.steps = 0
         self.mean: dict[str, Array] = {}
         self.square: dict[str, Array] = {}
@@ -52,15 +51,8 @@ class Adam:
             parameter -= rate * mean / (np.sqrt(square) / correction + self.epsilon)
 
 
-def positive(name: str, value: Any) -> float:
-    """Return a finite number above 0, or raise UnrolledError."""
-    if isinstance(value, bool) or not isinstance(value, _NUMBER) or not 0 < value < math.inf:
-        raise UnrolledError(f"{name} is {value!r}: expected a number above 0")
-    return float(value)
-
-
 def _decay(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, _NUMBER) or not 0 <= value < 1:
+    if not is_number(value) or not 0 <= value < 1:
         raise UnrolledError(f"{name} is {value!r}: expected a number from 0 to below 1")
     return float(value)
 

@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 
 from unrolled.data.text import Vocabulary
-from unrolled.errors import UnrolledError
+from unrolled.errors import UnrolledError, positive_number, whole_number
 from unrolled.functions import softmax
 from unrolled.network import Network
-from unrolled.training.optimisers import positive
 
 Array = Any
 
@@ -27,10 +26,9 @@ def sample(
     Raises UnrolledError for a number that makes no sense, for characters that the vocabulary does
     not have, and for a network that does not predict the next character.
     """
-    positive("temperature", temperature)
+    positive_number("temperature", temperature)
     for name, number, lowest in (("count", count, 1), ("longest", longest, 1), ("seed", seed, 0)):
-        if isinstance(number, bool) or not isinstance(number, int) or number < lowest:
-            raise UnrolledError(f"{name} is {number!r}: expected a whole number from {lowest}")
+        whole_number(name, number, lowest)
     n, output = len(vocabulary), net.step.prediction.name
     if (net.sizes["n_x"], net.sizes["n_y"], output) != (n, n, "softmax"):
         raise UnrolledError(
