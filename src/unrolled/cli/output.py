@@ -23,8 +23,8 @@ def say(text: str, error: bool = False) -> None:
 
 
 def exit_status(verdict: str) -> int:
-    """Of a gradient report's verdict, return 0 where nothing is wrong, 1 where something is; raise UnrolledError (2) where nothing
-    could be tested.
+    """Return 0 where a gradient report found nothing wrong, 1 where it did; raise UnrolledError,
+    which ends in 2, where nothing could be tested.
     """
     if verdict == "not testable":
         raise UnrolledError("no gradient could be tested on these numbers")
