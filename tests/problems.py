@@ -9,6 +9,7 @@ from unrolled import Network
 from unrolled.cells import cell_names, load_cell
 from unrolled.engines import reference
 from unrolled.inputs import make_batch
+from unrolled.unrolling import Unrolled
 
 SIZES = {"n_x": 3, "n_a": 5, "n_y": 2, "m": 7, "T": 4}
 OUTPUTS = [("softmax", None), ("softmax", "squared_error"), ("sigmoid", None),
@@ -28,39 +29,42 @@ class Problem:
     X: np.ndarray
     Y: np.ndarray
     state: dict[str, np.ndarray]
+    lengths: np.ndarray | None = None
 
     @property
     def arguments(self):
-        return self.X, self.Y, self.state
+        return self.X, self.Y, self.state, self.lengths
 
     def values(self) -> dict[str, np.ndarray]:
         """All that the loss depends on, by name."""
         x = {"x": self.X} if self.X.ndim == 3 else {}
         return self.net.parameters | x | {f"{s}0": v for s, v in self.state.items()}
 
-    def run(self, values: dict[str, np.ndarray], reduction: str = "mean", targets: bool = True):
-        """Run the reference engine on other values, complex ones or another library's: what it
-        kept, the final state, the loss.
-        """
+    def run(self, values: dict[str, np.ndarray], reduction: str = "mean", targets: bool = True,
+            dropout_seed: int | None = None) -> Unrolled:  # fmt: skip
+        """Run the reference engine on other values, complex ones or another library's."""
         net = self.net
-        batch = make_batch(net.step, net.sizes, net.dtype, self.X, self.state,
-                           self.Y if targets else None, reduction)  # fmt: skip
+        batch = make_batch(net.architecture, net.dtype, self.X, self.state, self.lengths,
+                           self.Y if targets else None, reduction, dropout_seed=dropout_seed)  # fmt: skip
+        order = slice(None) if batch.order is None else batch.order
         batch = dataclasses.replace(
             batch,
-            X=values.get("x", batch.X),
-            state={s: values[f"{s}0"] for s in net.step.states},
+            X=values["x"][:, order] if "x" in values else batch.X,
+            state={s: values[f"{s}0"][:, order] for s in net.architecture.states},
         )
         parameters = {name: values[name] for name in net.parameters}
         keep = frozenset() if targets else None
-        return reference.forward(net.step, parameters, batch, keep)
+        return Unrolled(net.architecture, reference, parameters, batch, keep)
 
 
 def problem(cell="rnn", activation=None, output="softmax", loss=None, *, seed=0, labels=False,
-            last=False, dtype="float64", engine="auto", scale=1.0, **sizes) -> Problem:  # fmt: skip
+            last=False, lengths=False, dtype="float64", engine="auto", scale=1.0, layers=1,
+            bidirectional=False, embedding=None, dropout=0.0, **sizes) -> Problem:  # fmt: skip
     n = SIZES | sizes
     random = np.random.default_rng(seed + 1)
     net = Network(cell, n_x=n["n_x"], n_a=n["n_a"], n_y=n["n_y"], activation=activation,
-                  output=output, loss=loss, dtype=dtype, seed=seed, engine=engine)  # fmt: skip
+                  output=output, loss=loss, layers=layers, bidirectional=bidirectional,
+                  embedding=embedding, dropout=dropout, dtype=dtype, seed=seed, engine=engine)  # fmt: skip
     for value in net.parameters.values():
         value += 0.2 * random.standard_normal(value.shape)
         value *= scale
@@ -72,8 +76,9 @@ def problem(cell="rnn", activation=None, output="softmax", loss=None, *, seed=0,
         Y.flat[1::5] = -1
     else:
         Y = random.uniform(0.1, 0.9, (n["n_y"], *shape))
-    state = {s: random.standard_normal((n["n_a"], m)) for s in net.step.states}
-    return Problem(net, X, Y, state)
+    state = {s: random.standard_normal((n["n_a"], m)) for s in net.architecture.states}
+    ends = random.integers(1, T + 1, m) if lengths else None
+    return Problem(net, X, Y, state, ends)
 
 
 def complex_step(function: Callable[[dict[str, np.ndarray]], complex], values, name) -> np.ndarray:

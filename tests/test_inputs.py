@@ -196,8 +196,12 @@ def test_upstream(upstream, words):
     ({"seed": None}, ["seed is None"]),
     ({"engine": "warp"}, ["engine 'warp'", "'reference'"]),
     ({"n_x": 10**30}, ["n_x (features in) is too large"]),
-    ({"layers": 2}, ["layers = 2", "one layer"]),
-    ({"bidirectional": True}, ["bidirectional = True"]),
+    ({"layers": 0}, ["layers is 0"]),
+    ({"layers": 1.5}, ["layers is 1.5"]),
+    ({"bidirectional": "yes"}, ["bidirectional is 'yes'"]),
+    ({"embedding": 0}, ["n_e (features of the embedding) is 0"]),
+    ({"dropout": 1.0}, ["dropout is 1.0", "from 0 to below 1"]),
+    ({"dropout": None}, ["dropout is None"]),
 ])  # fmt: skip
 def test_settings(settings, words):
     sentence = _refusal(un.Network, **({"n_x": 3, "n_a": 5, "n_y": 2} | settings))
@@ -231,7 +235,15 @@ def test_parameters_that_are_no_dictionary():
 def test_reduction_and_lengths():
     assert "reduction is 'max'" in _refusal(P.net.loss, P.X, P.Y, reduction="max")
     assert "reduction is None" in _refusal(P.net.loss, P.X, P.Y, reduction=None)
-    assert "lengths" in _refusal(P.net.loss, P.X, P.Y, lengths=[4] * 7)
+    for lengths, words in (
+        ([4] * 6, "lengths has shape (6,), expected (m,) = (7,)"),
+        ([4] * 6 + [5], "lengths is 5 for sequence 6: expected 1 to T = 4 steps"),
+        ([0] + [4] * 6, "lengths is 0 for sequence 0"),
+        ([1.0] * 7, "lengths is float64: expected whole numbers"),
+        (4, "lengths has shape ()"),
+        ("four", "lengths is <U4"),
+    ):
+        assert words in _refusal(P.net.loss, P.X, P.Y, lengths=lengths)
 
 
 def test_a_float32_network_says_when_a_number_does_not_fit():

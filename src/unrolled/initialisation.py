@@ -5,36 +5,33 @@ that a signal keeps its length over steps; other weights are uniform with the va
 and Bengio 2010 (AISTATS, eq. 16); biases are 0. A cell file may name constants of its own.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from unrolled.equations.step import Step
 from unrolled.parameters import Parameters
+from unrolled.unrolling import Architecture
 
 Array = Any
 
 
-def initial_parameters(
-    step: Step, sizes: Mapping[str, int], seed: int, dtype: Any
-) -> Parameters:  # fmt: skip
-    """Return every parameter by name, in Fortran order.
+def initial_parameters(net: Architecture, seed: int, dtype: Any) -> Parameters:
+    """Return every parameter by its full name, in Fortran order.
 
     They are drawn in float64 in the order of the files, so that a float32 network starts at the
     rounded values of the float64 one with the same seed.
     """
     random = np.random.default_rng(seed)
-    parameters = Parameters()
-    for name, axes in step.parameters.items():
-        shape = tuple(int(sizes.get(str(axis), axis)) for axis in axes)
-        if name in step.cell.initial or axes[-1] == 1:
-            value = np.full(shape, step.cell.initial.get(name, 0.0))
-        elif axes == ("n_a", "n_a"):
+    parameters, own = Parameters(), net.step.parameters
+    for full_name, (name, axes) in net.parameters.items():
+        shape = tuple(int(net.axes.get(str(axis), axis)) for axis in axes)
+        if name in net.step.cell.initial or axes[-1] == 1:
+            value = np.full(shape, net.step.cell.initial.get(name, 0.0))
+        elif own.get(name) == ("n_a", "n_a"):
             value = _orthogonal(random, shape)
         else:
             value = _glorot_uniform(random, shape)
-        parameters[name] = np.asfortranarray(value, dtype=dtype)
+        parameters[full_name] = np.asfortranarray(value, dtype=dtype)
     return parameters
 
 

@@ -1,21 +1,27 @@
 """What may be put into a network. Every array is looked at once, and said in one sentence if wrong."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from unrolled.batch import Batch
-from unrolled.equations.step import CONTRIBUTIONS, Step
-from unrolled.errors import UnrolledError
+from unrolled.equations.step import Step
+from unrolled.errors import UnrolledError, whole_number
 from unrolled.notation import DIMENSIONS, Shape
+from unrolled.one_hot import OneHot
+from unrolled.unrolling import Architecture
 
 Array = Any
 Sizes = Mapping[str, int]
 
 _AXES = {
     "n_x": "feature",
+    "n_e": "feature",
     "n_a": "unit",
+    "2n_a": "unit",
     "n_y": "feature",
     "m": "sequence",
     "T": "step",
@@ -25,59 +31,115 @@ _LARGEST = 10**9  # a square matrix of it is the largest whose bytes can be coun
 REDUCTIONS = ("mean", "batch", "sum")
 
 
+_OTHER_AXES = {"2n_a": "hidden units of both directions", "n_e": "features of the embedding"}
+
+
+def _sense(axis: str) -> str:
+    return (DIMENSIONS | _OTHER_AXES).get(axis, "1")
+
+
 def check_size(name: str, value: Any) -> int:
     """Return a size that is a whole number above 0."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise UnrolledError(
-            f"{name} ({DIMENSIONS[name]}) is {value!r}: expected a whole number above 0"
+            f"{name} ({_sense(name)}) is {value!r}: expected a whole number above 0"
         )
     if value > _LARGEST:
-        raise UnrolledError(
-            f"{name} ({DIMENSIONS[name]}) is too large: expected at most {_LARGEST}"
-        )
+        raise UnrolledError(f"{name} ({_sense(name)}) is too large: expected at most {_LARGEST}")
     return int(value)
 
 
-def check_parameters(parameters: Mapping[str, Array], step: Step, sizes: Sizes, dtype: Any) -> None:
+def check_parameters(parameters: Mapping[str, Array], net: Architecture, dtype: Any) -> None:
     """Raise UnrolledError unless every parameter is there with its shape, its dtype, and finite."""
     if not isinstance(parameters, Mapping):
         raise UnrolledError(f"parameters is {type(parameters).__name__}: expected a dictionary")
-    for name in parameters.keys() ^ step.parameters.keys():
-        what = "is missing" if name in step.parameters else "is not one of this network's"
-        raise UnrolledError(f"parameter {name} {what}: expected {', '.join(step.parameters)}")
-    for name, axes in step.parameters.items():
+    for name in parameters.keys() ^ net.parameters.keys():
+        what = "is missing" if name in net.parameters else "is not one of this network's"
+        raise UnrolledError(f"parameter {name} {what}: expected {', '.join(net.parameters)}")
+    for name, (_, axes) in net.parameters.items():
         value = parameters[name]
         if type(value) is not np.ndarray or value.dtype != dtype:
             came = value.dtype if type(value) is np.ndarray else type(value).__name__
             raise UnrolledError(f"parameter {name} is {came}: expected an array of {dtype}")
-        _check_shape(f"parameter {name}", value, axes, sizes)
+        _check_shape(f"parameter {name}", value, axes, net.axes)
         _check_finite(f"parameter {name}", value, axes)
 
 
 def make_batch(
-    step: Step, sizes: Sizes, dtype: Any, X: Array, state: Any,
-    Y: Array = None, reduction: str = "mean",
+    net: Architecture, dtype: Any, X: Array, state: Any, lengths: Any = None, Y: Array = None,
+    reduction: str = "mean", many_to_one: bool = False, dropout_seed: int | None = None,
 ) -> Batch:  # fmt: skip
     """Return the batch of what came, in the network's dtype, or raise UnrolledError with a sentence.
 
-    X, Y, state and reduction are those of `Network.loss_and_gradients`.
+    X, state, lengths, Y, reduction and dropout_seed are those of `Network.loss_and_gradients`.
     """
-    X = _inputs(X, sizes, dtype)
-    sizes = {**sizes, "m": X.shape[-2], "T": X.shape[-1]}
-    initial = _states(step, state, sizes, dtype, "state")
-    initial = {
-        s: initial.get(s, np.zeros((sizes["n_a"], sizes["m"]), dtype, order="F"))
-        for s in step.states
-    }
-    if Y is None:
-        return Batch(X, initial, sizes["n_x"], sizes["n_y"])
-    Y, has_target = _targets(step, Y, sizes, dtype)
-    share = _share(has_target, reduction, dtype)
-    return Batch(X, initial, sizes["n_x"], sizes["n_y"], Y, share)
+    X = _array("X", X)
+    last, over = _ends(lengths, X)
+    X = _inputs(_without_padding(X, over, 3, 0), net.sizes, dtype)
+    sizes = {**net.axes, "m": X.shape[1], "T": X.shape[2]}
+    zero = np.zeros((sizes["n_a"], sizes["m"]), dtype, order="F")
+    initial = dict.fromkeys(net.states, zero) | _states(net, state, sizes, dtype, "state")
+    batch = Batch(X, initial, many_to_one=many_to_one)
+    if Y is not None:
+        Y = _array("Y", Y)
+        many_to_one = Y.ndim == (1 if Y.dtype.kind in "iu" else 2)
+        Y = _without_padding(Y, over, 3, -1)
+        Y, has_target = _targets(net.step, Y, sizes, dtype, last)
+        share = _share(has_target if over is None else has_target & ~over, reduction, dtype)
+        batch = Batch(X, initial, Y, share, many_to_one)
+    batch = replace(batch, dropped=_dropped(net, sizes, dtype, dropout_seed))
+    return batch if over is None else batch.sorted_by_length(last + 1)
 
 
-def make_upstream(step: Step, sizes: Sizes, dtype: Any, upstream: Any) -> dict[str, Array]:
-    """Return gradients from outside by contribution, as engines take them.
+def _ends(lengths: Any, X: Array) -> tuple[Array, Array]:
+    """Return the last step of each sequence, (m,), and where it is over, (m, T), or None."""
+    if lengths is None or X.ndim not in (2, 3):
+        return X.shape[-1] - 1 if X.ndim else 0, None
+    m, T = X.shape[-2:]
+    lengths = _array("lengths", lengths)
+    if lengths.dtype.kind not in "iu":
+        raise UnrolledError(f"lengths is {lengths.dtype}: expected whole numbers of steps")
+    _check_shape("lengths", lengths, ("m",), {"m": m})
+    if (wrong := (lengths < 1) | (lengths > T)).any():
+        k = int(np.flatnonzero(wrong)[0])
+        raise UnrolledError(
+            f"lengths is {lengths[k]} for sequence {k}: expected 1 to T = {T} steps"
+        )
+    last = lengths.astype(np.intp) - 1
+    over = np.arange(T) > last[:, None]
+    return last, over if over.any() else None
+
+
+def _without_padding(value: Array, over: Array, ndim: int, label: int) -> Array:
+    """Return values (n, m, T) with 0, or labels (m, T) with `label`, where a sequence is over."""
+    labels = value.dtype.kind in "iu" and value.ndim == 2
+    if over is None or value.shape[-2:] != over.shape or not (labels or value.ndim == ndim):
+        return value
+    if labels:
+        return np.where(over, label, value.astype(np.int64))
+    return np.where(over, value.dtype.type(0), value)
+
+
+def _dropped(
+    net: Architecture, sizes: Sizes, dtype: Any, seed: int | None
+) -> tuple[Array, ...]:  # fmt: skip
+    """Draw what the outputs of each layer but the last are multiplied with: 0, or 1 / (1 − p) so that
+    their mean stays (Srivastava et al. 2014, Journal of Machine Learning Research 15:1929-1958).
+    """
+    if seed is None or not net.dropout:
+        return ()
+    random = np.random.default_rng(whole_number("dropout_seed", seed, 0))
+    shape = (sizes["T"], sizes["m"], len(net.sweeps[0]) * sizes["n_a"])
+    kept = 1.0 - net.dropout
+    return tuple(
+        ((random.random(shape) < kept) / kept).astype(dtype).T for _ in range(net.layers - 1)
+    )
+
+
+def make_upstream(
+    net: Architecture, batch: Batch, dtype: Any, upstream: Any
+) -> dict[str, Array]:  # fmt: skip
+    """Return gradients from outside by the names that `Unrolled.backward` takes.
 
     `upstream` is that of `Network.backward`; a missing one is zero. Raises UnrolledError.
     """
@@ -86,28 +148,31 @@ def make_upstream(step: Step, sizes: Sizes, dtype: Any, upstream: Any) -> dict[s
             f"the upstream gradient is {type(upstream).__name__}: "
             "expected a dictionary such as {'a': dA, 'state': {'a': da_T}}"
         )
-    found = {"dy_hat": np.zeros((sizes["n_y"], sizes["m"], sizes["T"]), dtype)}
+    sizes = {**net.axes, "m": batch.m, "T": batch.T}
+    found: dict[str, Array] = {}
+    over = None if batch.order is None else batch.over()[np.argsort(batch.order)]
+    outputs = "2n_a" if net.bidirectional else "n_a"
+    rows = {"y_hat": "n_y", "z_y": "n_y", **dict.fromkeys(net.states, "n_a"), "a": outputs}
     for name, value in upstream.items():
         if name == "state":
-            finals = _states(step, value, sizes, dtype, "upstream state")
+            finals = _states(net, value, sizes, dtype, "upstream state")
             found |= {f"d{s}_T": gradient for s, gradient in finals.items()}
             continue
-        if name not in CONTRIBUTIONS and name not in step.states:
-            known = ", ".join(
-                repr(n) for n in dict.fromkeys([*CONTRIBUTIONS, *step.states, "state"])
-            )
+        if name not in rows:
+            known = ", ".join(repr(n) for n in [*rows, "state"])
             raise UnrolledError(f"upstream gradient of {name!r}: expected one of {known}")
-        axes: Shape = ("n_y" if name in ("y_hat", "z_y") else "n_a", "m", "T")
-        found[CONTRIBUTIONS.get(name, f"d{name}_next")] = _real(
-            f"upstream gradient d{name}", value, axes, sizes, dtype
+        value = _without_padding(_array(f"upstream gradient d{name}", value), over, 3, 0)
+        found[f"d{name}"] = _real(
+            f"upstream gradient d{name}", value, (rows[name], "m", "T"), sizes, dtype
         )
+    if batch.order is not None:
+        found = {name: np.asfortranarray(value[:, batch.order]) for name, value in found.items()}
     return found
 
 
 def _inputs(X: Array, sizes: Sizes, dtype: Any) -> Array:
-    X = _array("X", X)
     if X.dtype.kind in "iu":
-        return _labels("X", X, sizes, "n_x", lowest=0)
+        return OneHot(_labels("X", X, sizes, "n_x", lowest=0), sizes["n_x"], dtype)
     if X.ndim == 2 and X.dtype.kind == "f":
         raise UnrolledError(
             f"X has shape {X.shape}, expected (n_x, m, T) = ({sizes['n_x']}, m, T): "
@@ -121,32 +186,39 @@ def _inputs(X: Array, sizes: Sizes, dtype: Any) -> Array:
     return _real("X", X, ("n_x", "m", "T"), sizes, dtype)
 
 
-def _states(step: Step, state: Any, sizes: Sizes, dtype: Any, what: str) -> dict[str, Array]:
+def _states(net: Architecture, state: Any, sizes: Sizes, dtype: Any, what: str) -> dict[str, Array]:
     """Return the states that came; a single array is that of the hidden state a."""
     if state is None:
         return {}
-    if isinstance(state, tuple | list) and len(state) == len(step.states) > 1:
-        names = ", ".join(f"{s!r}: …" for s in step.states)
-        raise UnrolledError(f"{what} is a {type(state).__name__}: expected {{{names}}}")
+    names = ", ".join(map(repr, net.states))
+    if isinstance(state, tuple | list) and len(state) == len(net.states) > 1:
+        each = ", ".join(f"{s!r}: …" for s in net.states)
+        raise UnrolledError(f"{what} is a {type(state).__name__}: expected {{{each}}}")
     if not isinstance(state, Mapping):
+        if "a" not in net.states:
+            raise UnrolledError(
+                f"{what} is {type(state).__name__}: expected a dictionary with any of {names}"
+            )
         state = {"a": state}
     for name in state:
-        if name not in step.states:
-            names = ", ".join(repr(s) for s in step.states)
-            raise UnrolledError(f"{what} {name!r}: cell {step.cell.name} has {names}")
+        if name not in net.states:
+            raise UnrolledError(f"{what} {name!r}: cell {net.step.cell.name} has {names}")
     return {
         name: _real(f"{what} {name}", value, ("n_a", "m"), sizes, dtype)
         for name, value in state.items()
     }
 
 
-def _targets(step: Step, Y: Array, sizes: Sizes, dtype: Any) -> tuple[Array, Array]:
+def _targets(
+    step: Step, Y: Array, sizes: Sizes, dtype: Any, last: Array
+) -> tuple[Array, Array]:  # fmt: skip
     """Return Y with its time axis, and where there is a target at all, (m, T)."""
-    Y = _array("Y", Y)
     last_only = Y.ndim == (1 if Y.dtype.kind in "iu" else 2)
     softmax = step.prediction.name == "softmax"
     if Y.dtype.kind in "iu":
-        return _label_targets(Y, sizes, softmax, last_only)
+        labels = _label_targets(Y, sizes, softmax, last_only)
+        labels = _at_last_step(labels, sizes["T"], last, -1) if last_only else labels
+        return OneHot(labels, sizes["n_y"], dtype), labels >= 0
     if softmax and Y.dtype.kind == "f":
         _refuse_float_labels(Y, sizes)
     axes: Shape = ("n_y", "m") if last_only else ("n_y", "m", "T")
@@ -160,11 +232,12 @@ def _targets(step: Step, Y: Array, sizes: Sizes, dtype: Any) -> tuple[Array, Arr
         )
     has_target = Y.any(axis=0) if softmax else np.ones(Y.shape[1:], bool)
     if last_only:
-        return _at_last_step(Y, sizes["T"], 0.0), _at_last_step(has_target, sizes["T"], False)
+        T = sizes["T"]
+        return _at_last_step(Y, T, last, 0.0), _at_last_step(has_target, T, last, False)
     return Y, has_target
 
 
-def _label_targets(Y: Array, sizes: Sizes, softmax: bool, last_only: bool) -> tuple[Array, Array]:
+def _label_targets(Y: Array, sizes: Sizes, softmax: bool, last_only: bool) -> Array:
     if not softmax:
         raise UnrolledError(
             "Y holds integers, which are labels and go with output 'softmax': "
@@ -173,10 +246,8 @@ def _label_targets(Y: Array, sizes: Sizes, softmax: bool, last_only: bool) -> tu
     if last_only:
         _check_shape("Y", Y, ("m",), sizes)
         _check_labels("Y", Y, sizes["n_y"], -1, ("m",))
-        Y = _at_last_step(Y.astype(np.intp), sizes["T"], -1)
-        return Y, Y >= 0
-    Y = _labels("Y", Y, sizes, "n_y", lowest=-1)
-    return Y, Y >= 0
+        return Y.astype(np.intp)
+    return _labels("Y", Y, sizes, "n_y", lowest=-1)
 
 
 def _refuse_integer_columns(name: str, value: Array, n: str, sizes: Sizes) -> None:
@@ -234,13 +305,13 @@ def _share(has_target: Array, reduction: str, dtype: Any) -> Array:
         raise UnrolledError("Y has no target: every label is −1, or every one-hot column is zero")
     m = has_target.shape[0]
     divisor = {"mean": int(has_target.sum()), "batch": m, "sum": 1}[reduction]
-    return np.asfortranarray((has_target / divisor).astype(dtype))
+    return np.asfortranarray((has_target / divisor).astype(dtype)[None])
 
 
-def _at_last_step(value: Array, T: int, elsewhere: Any) -> Array:
-    """Return `value` with T steps, of which only the last one has it."""
+def _at_last_step(value: Array, T: int, last: Array, elsewhere: Any) -> Array:
+    """Return `value` with T steps, of which only the last one of each sequence has it."""
     whole = np.full((*value.shape, T), elsewhere, dtype=value.dtype, order="F")
-    whole[..., -1] = value
+    whole[..., np.arange(value.shape[-1]), last] = value
     return whole
 
 
@@ -304,7 +375,7 @@ def _check_shape(name: str, value: Array, axes: Shape, sizes: Sizes) -> None:
     if not fits:
         names = f"({', '.join(map(str, axes))}{',' if len(axes) == 1 else ''})"
         sizes_text = f"({', '.join(map(str, expected))}{',' if len(axes) == 1 else ''})"
-        meaning = ", ".join(DIMENSIONS.get(str(axis), "1") for axis in axes)
+        meaning = ", ".join(_sense(str(axis)) for axis in axes)
         equal = "" if names == sizes_text else f" = {sizes_text}"
         raise UnrolledError(f"{name} has shape {value.shape}, expected {names}{equal}: {meaning}")
     if 0 in value.shape:
@@ -313,6 +384,10 @@ def _check_shape(name: str, value: Array, axes: Shape, sizes: Sizes) -> None:
 
 
 def _check_finite(name: str, value: Array, axes: Shape) -> None:
+    flat = value.ravel(order="K")
+    with np.errstate(over="ignore", invalid="ignore"):
+        if math.isfinite(flat.dot(flat)):  # one pass; squares that overflow are looked at again
+            return
     if not np.isfinite(value).all():
         where = np.argwhere(~np.isfinite(value))[0]
         raise UnrolledError(

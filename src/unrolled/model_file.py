@@ -13,11 +13,10 @@ import safetensors
 import safetensors.numpy
 
 from unrolled.cells import cell_names
-from unrolled.equations.step import build_step
 from unrolled.errors import UnrolledError
 from unrolled.files import write_bytes
 from unrolled.inputs import check_parameters
-from unrolled.network import Network
+from unrolled.network import Network, build_architecture
 from unrolled.parameters import Parameters
 
 FORMAT = 1
@@ -29,7 +28,7 @@ def save(net: Network, path: str | Path) -> None:
     Raises UnrolledError where its parameters are not in order (an older file is then left as it
     was), or where the file cannot be written.
     """
-    check_parameters(net.parameters, net.step, net.sizes, net.dtype)
+    check_parameters(net.parameters, net.architecture, net.dtype)
     tensors = {name: np.ascontiguousarray(value) for name, value in net.parameters.items()}
     # one entry, because the order of several is not the same from run to run
     metadata = {"unrolled": json.dumps({"format": FORMAT, "settings": net.settings})}
@@ -84,10 +83,9 @@ def _network(metadata: dict[str, str], parameters: dict[str, Any], cell: Any) ->
             f"its cell is {settings['cell']!r}, which is not in the package: "
             "say where the cell file is, with cell=…"
         )
-    names = ("cell", "activation", "output", "loss")
-    step = build_step(**{name: settings[name] for name in names})
-    sizes = {name: settings[name] for name in ("n_x", "n_a", "n_y")}
-    check_parameters(parameters, step, sizes, np.dtype(settings["dtype"]))  # before making any
+    made_of = {name: value for name, value in settings.items() if name not in ("dtype", "seed")}
+    architecture = build_architecture(**made_of)
+    check_parameters(parameters, architecture, np.dtype(settings["dtype"]))  # before making any
     net = Network(**settings)
-    net.parameters = Parameters((name, parameters[name]) for name in net.step.parameters)
+    net.parameters = Parameters((name, parameters[name]) for name in net.architecture.parameters)
     return net

@@ -1,8 +1,8 @@
-"""A recurrent network: a cell and an output layer, unrolled over time."""
+"""A recurrent network: layers of a cell and an output layer, with their parameters."""
 
-from collections.abc import Mapping
-from copy import deepcopy
-from dataclasses import replace
+import contextlib
+from collections.abc import Iterator, Mapping
+from copy import copy, deepcopy
 from types import ModuleType
 from typing import Any
 
@@ -10,33 +10,41 @@ import numpy as np
 
 from unrolled.batch import Batch
 from unrolled.engines import load_engine
-from unrolled.equations.step import build_step
+from unrolled.equations.step import Step, build_step
 from unrolled.equations.table import record
-from unrolled.errors import UnrolledError, whole_number
+from unrolled.errors import UnrolledError, is_number, whole_number
 from unrolled.initialisation import initial_parameters
 from unrolled.inputs import check_parameters, check_size, make_batch, make_upstream
 from unrolled.parameters import Parameters
 from unrolled.tape import Tape
+from unrolled.unrolling import Architecture, Memory, Unrolled
 
 Array = Any
 
 
 class Network:
-    """A recurrent network of one layer in one direction.
+    """A recurrent network: layers of a cell in one direction or two, and an output layer.
 
     Args:
         cell: "rnn", "lstm", "gru", "gru_reset_after", or the path of a cell file.
-        n_x, n_a, n_y: features in, hidden units, features out.
+        n_x, n_a, n_y: features in, hidden units (of each layer and direction), features out.
         activation: of the plain cell: "tanh" (if None), "relu", "leaky_relu" or "sigmoid".
         output: "softmax", "sigmoid" or "linear".
         loss: "cross_entropy" or "squared_error"; None is the output's own.
+        layers: how many; each sees the outputs of the one before.
+        bidirectional: whether each layer also runs from the last step back (Schuster and Paliwal
+            1997); outputs are the two directions one above the other, forward first.
+        embedding: n_e, to have e⟨t⟩ = W_ex x⟨t⟩ of that many features as the first layer's input.
+        dropout: the share of outputs left out between layers when a `dropout_seed` is given
+            (Zaremba, Sutskever and Vinyals 2014), from 0 to below 1.
         dtype: "float64" or "float32".
         seed: of the initial parameters; the same seed gives the same bytes.
         engine: "auto", or the name of an engine.
 
     Attributes:
         parameters: dictionary of name -> array, changeable in place: "W_aa" (n_a, n_a), …;
-            "W_f" reads and sets [W_fa W_fx].
+            "W_f" reads and sets [W_fa W_fx]. With more than one layer or direction the names are
+            "layer0.forward.W_aa", "layer0.backward.W_aa", …
         table: the recorded equations.
 
     Raises UnrolledError where a size, a name or a dtype cannot be used.
@@ -45,23 +53,31 @@ class Network:
     def __init__(
         self, cell: Any = "rnn", *, n_x: int, n_a: int, n_y: int, activation: str | None = None,
         output: str = "softmax", loss: str | None = None, layers: int = 1,
-        bidirectional: bool = False, dtype: Any = "float64", seed: int = 0, engine: str = "auto",
+        bidirectional: bool = False, embedding: int | None = None, dropout: float = 0.0,
+        dtype: Any = "float64", seed: int = 0, engine: str = "auto",
     ):  # fmt: skip
-        if layers != 1 or bidirectional:
-            raise UnrolledError(
-                f"layers = {layers!r}, bidirectional = {bidirectional!r}: "
-                "this version has one layer in one direction"
-            )
         self.cell = cell
-        self.step = build_step(cell, activation, output, loss)
+        self.architecture = build_architecture(
+            cell, n_x=n_x, n_a=n_a, n_y=n_y, activation=activation, output=output, loss=loss,
+            layers=layers, bidirectional=bidirectional, embedding=embedding, dropout=dropout,
+        )  # fmt: skip
         self.table = record(self.step)  # a cell that breaks the rules says so at once
-        sizes = {"n_x": n_x, "n_a": n_a, "n_y": n_y}
-        self.sizes = {name: check_size(name, size) for name, size in sizes.items()}
         self.dtype = _real_dtype(dtype)
         self.seed = whole_number("seed", seed, 0)
         self.engine_name = engine
         load_engine(engine)
-        self.parameters = initial_parameters(self.step, self.sizes, self.seed, self.dtype)
+        self.parameters = initial_parameters(self.architecture, self.seed, self.dtype)
+        self._memory: list[Memory] = []
+
+    @property
+    def step(self) -> Step:
+        """The cell, the output layer and the loss."""
+        return self.architecture.step
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes n_x, n_a and n_y, by name."""
+        return dict(self.architecture.sizes)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -72,6 +88,8 @@ class Network:
             "cell": cell, **self.sizes,
             "activation": step.activation.name if step.activation else None,
             "output": step.prediction.name, "loss": step.loss.part.name,
+            "layers": self.architecture.layers, "bidirectional": self.architecture.bidirectional,
+            "embedding": self.architecture.embedding, "dropout": self.architecture.dropout,
             "dtype": self.dtype.name, "seed": self.seed,
         }  # fmt: skip
 
@@ -82,7 +100,7 @@ class Network:
 
     def astype(self, dtype: Any) -> "Network":
         """Return a copy with its parameters in another dtype."""
-        check_parameters(self.parameters, self.step, self.sizes, self.dtype)
+        check_parameters(self.parameters, self.architecture, self.dtype)
         dtype = _real_dtype(dtype)
         return self._with(
             dtype, {n: value.astype(dtype, order="F") for n, value in self.parameters.items()}
@@ -97,7 +115,9 @@ class Network:
     def _with(self, dtype: Any, parameters: Mapping[str, Array]) -> "Network":
         """The same network with other parameters; the cell is not read from its file again."""
         other = object.__new__(Network)
-        other.__dict__ |= self.__dict__ | {"dtype": dtype, "parameters": Parameters(parameters)}
+        other.__dict__ |= self.__dict__ | {
+            "dtype": dtype, "parameters": Parameters(parameters), "_memory": [],
+        }  # fmt: skip
         return other
 
     def __getstate__(self) -> dict[str, Any]:
@@ -111,39 +131,50 @@ class Network:
         self.__init__(**state["arguments"])  # type: ignore[misc]
         self.parameters = state["parameters"]
 
-    def forward(self, X: Array, state: Any = None, lengths: Any = None) -> Tape:
+    def forward(
+        self, X: Array, state: Any = None, lengths: Any = None, many_to_one: bool = False,
+        dropout_seed: int | None = None,
+    ) -> Tape:  # fmt: skip
         """Run the network over X and return every named quantity of the way.
 
         Args:
             X: floating (n_x, m, T), or integers (m, T) from 0 to n_x − 1 for one-hot columns.
-            state: where it starts: None (zeros), a0 (n_a, m), or {"a": …, "c": …}.
-            lengths: not in this version.
+            state: where it starts: None (zeros), a0 (n_a, m), or {"a": …, "c": …}; with more than
+                one layer or direction {"layer0.forward.a": …}.
+            lengths: (m,) integers, how many of the T steps each sequence has (None: all). What X
+                holds behind them is not looked at, and all quantities are 0 there.
+            many_to_one: whether the output layer sees, at a sequence's last step, each direction's
+                own last state. Only with two directions is that anything else than a⟨t⟩.
+            dropout_seed: of what is left out between layers; None leaves nothing out, as when a
+                trained network is used.
 
         Returns a Tape: run["z_a"] (n_a, m, T), run["a"], run["y_hat"] (n_y, m, T), …; run.state is
-        the final state, {"a": (n_a, m), "c": …}. Raises UnrolledError for bad input.
+        the final state, {"a": (n_a, m), "c": …}, after each sequence's last step. Raises
+        UnrolledError for bad input.
         """
-        batch = deepcopy(self._batch(X, state, lengths))
-        parameters = deepcopy(self.parameters)
-        kept, final, _ = self.engine.forward(self.step, parameters, batch, keep=None)
-        return Tape(self.step, parameters, batch, kept, final)
+        batch = self._batch(X, state, lengths, many_to_one=many_to_one, dropout_seed=dropout_seed)
+        return Tape(self._unrolled(self.engine, deepcopy(batch), None, deepcopy(self.parameters)))
 
     def loss(
-        self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean"
-    ) -> float:
+        self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean",
+        dropout_seed: int | None = None,
+    ) -> float:  # fmt: skip
         """Return the loss alone; the arguments are those of `loss_and_gradients`."""
-        batch = self._batch(X, state, lengths, _given(Y), reduction)
-        return float(self.engine.forward(self.step, self.parameters, batch, frozenset())[2])
+        batch = self.batch(X, Y, state, lengths, reduction, dropout_seed)
+        with self._buffers() as memory:
+            return float(self._unrolled(self.engine, batch, frozenset(), memory=memory).loss)
 
     def loss_and_gradients(
         self, X: Array, Y: Array, state: Any = None, lengths: Any = None,
-        reduction: str = "mean", inputs: bool = False,
+        reduction: str = "mean", inputs: bool = False, dropout_seed: int | None = None,
     ) -> tuple[float, dict[str, Array]]:  # fmt: skip
         """Return the loss, and ∂loss/∂ of every parameter by full backpropagation through time.
 
         Args:
-            X, state, lengths: as in `forward`.
+            X, state, lengths, dropout_seed: as in `forward`.
             Y: integers (m, T), labels with −1 for "no target here", or (m,) for the last step
-                only; floating (n_y, m, T) or (n_y, m), one-hot columns or values.
+                only; floating (n_y, m, T) or (n_y, m), one-hot columns or values. For the last step
+                only, the output layer sees each direction's own last state.
             reduction: "mean" over all targets, "batch" (sum over time, mean over batch), "sum".
             inputs: whether to return the gradients of "x" (n_x, m, T), "a0" (and "c0") too;
                 for integers X, "x" is that of the one-hot columns.
@@ -151,20 +182,38 @@ class Network:
         Returns the loss and a dictionary of name -> gradient in the parameter's shape.
         Raises UnrolledError for bad input. Backpropagation through time: Werbos 1990.
         """
-        loss, _, gradients = self.loss_state_and_gradients(X, Y, state, lengths, reduction, inputs)
+        loss, _, gradients = self.loss_state_and_gradients(
+            X, Y, state, lengths, reduction, inputs, dropout_seed
+        )
         return loss, gradients
 
     def loss_state_and_gradients(
         self, X: Array, Y: Array, state: Any = None, lengths: Any = None,
-        reduction: str = "mean", inputs: bool = False,
+        reduction: str = "mean", inputs: bool = False, dropout_seed: int | None = None,
     ) -> tuple[float, dict[str, Array], dict[str, Array]]:  # fmt: skip
         """As `loss_and_gradients`, with the final state between them: what training carries on."""
-        batch = self._batch(X, state, lengths, _given(Y), reduction)
-        keep = self.step.needed(targets=True) | frozenset(self.step.states)
-        kept, final, loss = self.engine.forward(self.step, self.parameters, batch, keep)
-        wanted = frozenset({"dx"}) if inputs else frozenset()
-        found, totals = self.engine.backward(self.step, self.parameters, batch, kept, {}, wanted)
-        return float(loss), final, self._chosen(totals, found.arrays, inputs)
+        return self.run_batch(self.batch(X, Y, state, lengths, reduction, dropout_seed), inputs)
+
+    def batch(
+        self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean",
+        dropout_seed: int | None = None,
+    ) -> Batch:  # fmt: skip
+        """Return what came as a Batch that was looked at; arguments as in `loss_and_gradients`."""
+        return self._batch(X, state, lengths, _given(Y), reduction, dropout_seed=dropout_seed)
+
+    def run(self, batch: Batch, keep: frozenset[str] | None) -> Unrolled:
+        """Run a batch forward, and keep the names in `keep` of every layer and direction."""
+        return self._unrolled(self.engine, batch, keep)
+
+    def run_batch(
+        self, batch: Batch, inputs: bool = False
+    ) -> tuple[float, dict[str, Array], dict[str, Array]]:
+        """Return the loss, the final state and the gradients of a batch that was looked at already."""
+        with self._buffers() as memory:
+            run = self._unrolled(self.engine, batch, self.architecture.needed, memory=memory)
+            _, gradients = run.backward({}, frozenset(), inputs)
+            final = {name: batch.as_given(value) for name, value in run.state.items()}
+            return float(run.loss), final, self._chosen(batch, gradients, inputs)
 
     def backward(
         self, run: Tape, upstream: Mapping[str, Any], inputs: bool = False
@@ -174,63 +223,112 @@ class Network:
         Args:
             run: what `forward` or `tape` returned; its own parameters and inputs are used, even if the
                 network's have changed since.
-            upstream: any of "y_hat", "z_y" (n_y, m, T), "a", "c" (n_a, m, T), and "state":
-                {"a": da_T (n_a, m), "c": …} of the final state. What is missing is zero.
+            upstream: any of "y_hat", "z_y" (n_y, m, T), "a" (n_a, m, T; with two directions
+                (2 n_a, m, T)), "c", and "state": {"a": da_T (n_a, m), "c": …} of the final state;
+                with more than one layer or direction also "layer0.forward.a", … What is missing is
+                zero, and so is what is behind the end of a sequence.
             inputs: as in `loss_and_gradients`.
 
         Raises UnrolledError for bad input.
         """
-        ours = isinstance(run, Tape) and (run.step, run.sizes) == (self.step, self.sizes)
+        ours = isinstance(run, Tape) and run.architecture is self.architecture
         if not ours or run.batch.dtype != self.dtype:
             raise UnrolledError(
                 "run is not one of this network's: expected what its forward returned"
             )
-        batch = replace(run.batch, Y=None, share=None)  # a tape's own loss is not added
-        sizes = {**self.sizes, "m": batch.m, "T": batch.T}
-        outside = make_upstream(run.step, sizes, self.dtype, upstream)
-        wanted = frozenset({"dx"}) if inputs else frozenset()
-        found, totals = self.engine.backward(
-            run.step, run.parameters, batch, run.kept, outside, wanted
-        )
-        return self._chosen(totals, found.arrays, inputs)
+        back = copy(run.unrolled)
+        back.batch, back.engine = (
+            run.batch.without_targets(),
+            self.engine,
+        )  # its own loss is not added
+        outside = make_upstream(self.architecture, run.batch, self.dtype, upstream)
+        _, gradients = back.backward(outside, frozenset(), inputs)
+        return self._chosen(run.batch, gradients, inputs)
 
     def tape(
-        self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean"
-    ) -> Tape:
+        self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean",
+        dropout_seed: int | None = None,
+    ) -> Tape:  # fmt: skip
         """Return every named quantity of forward and backward at every step.
 
         The arguments are those of `loss_and_gradients`; `tape.loss` and `tape.gradients` are what
-        it returns.
+        it returns. It is always the reference engine that runs: step by step, as the cell is written.
         """
-        batch = deepcopy(self._batch(X, state, lengths, _given(Y), reduction))
-        parameters = deepcopy(self.parameters)
-        kept, final, loss = self.engine.forward(self.step, parameters, batch, keep=None)
-        found, totals = self.engine.backward(self.step, parameters, batch, kept, {}, keep=None)
-        gradients = self._chosen(totals, found.arrays, inputs=True)
-        return Tape(self.step, parameters, batch, kept, final, float(loss), found, gradients)
+        batch = self.batch(X, Y, state, lengths, reduction, dropout_seed)
+        reference, parameters = load_engine("reference"), deepcopy(self.parameters)
+        run = self._unrolled(reference, deepcopy(batch), None, parameters)
+        found, gradients = run.backward({}, None, inputs=True)
+        return Tape(run, found, self._chosen(batch, gradients, inputs=True))
 
     def __repr__(self) -> str:
         count = sum(value.size for value in self.parameters.values())
         settings = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
         return f"Network({settings})  # {count:,} parameters"
 
+    def _unrolled(
+        self, engine: ModuleType, batch: Batch, keep: frozenset[str] | None,
+        parameters: Mapping[str, Array] | None = None, memory: Memory | None = None,
+    ) -> Unrolled:  # fmt: skip
+        """Run a batch; what is to outlive the next run has parameters of its own, and no memory."""
+        parameters = self.parameters if parameters is None else parameters
+        return Unrolled(self.architecture, engine, parameters, batch, keep, memory)
+
+    @contextlib.contextmanager
+    def _buffers(self) -> Iterator[Memory]:
+        """Lend the engine's buffers to one run, so that two threads never have the same."""
+        memory = self._memory.pop() if self._memory else {}
+        yield memory
+        self._memory = [memory]
+
     def _batch(
-        self, X: Array, state: Any, lengths: Any, Y: Array = None, reduction: str = "mean"
-    ) -> Batch:
+        self, X: Array, state: Any, lengths: Any, Y: Array = None, reduction: str = "mean",
+        many_to_one: bool = False, dropout_seed: int | None = None,
+    ) -> Batch:  # fmt: skip
         """Everything that comes in is looked at here."""
-        if lengths is not None:
-            raise UnrolledError("lengths came, but in this version all sequences have T steps")
-        check_parameters(self.parameters, self.step, self.sizes, self.dtype)
-        return make_batch(self.step, self.sizes, self.dtype, X, state, Y, reduction)
+        check_parameters(self.parameters, self.architecture, self.dtype)
+        return make_batch(
+            self.architecture,
+            self.dtype,
+            X,
+            state,
+            lengths,
+            Y,
+            reduction,
+            many_to_one,
+            dropout_seed,
+        )
 
     def _chosen(
-        self, totals: dict[str, Array], found: Mapping[str, Array], inputs: bool
+        self, batch: Batch, gradients: Mapping[str, Array], inputs: bool
     ) -> dict[str, Array]:
         """The gradients a caller asked for: parameters, and inputs and initial states if wanted."""
-        chosen = Parameters({name: totals[name] for name in self.step.parameters})
+        chosen = Parameters({name: gradients[name] for name in self.architecture.parameters})
         if inputs:
-            chosen.update({"x": found["dx"]} | {f"{s}0": totals[f"{s}0"] for s in self.step.states})
+            names = ["x", *(f"{s}0" for s in self.architecture.states)]
+            chosen.update({name: batch.as_given(gradients[name]).copy("F") for name in names})
         return chosen
+
+
+def build_architecture(
+    cell: Any, *, n_x: int, n_a: int, n_y: int, activation: str | None = None,
+    output: str = "softmax", loss: str | None = None, layers: int = 1, bidirectional: bool = False,
+    embedding: int | None = None, dropout: float = 0.0,
+) -> Architecture:  # fmt: skip
+    """Return what a network is made of; the arguments are those of Network.
+
+    Raises UnrolledError where a size or a name cannot be used.
+    """
+    step = build_step(cell, activation, output, loss)
+    sizes = {"n_x": n_x, "n_a": n_a, "n_y": n_y}
+    sizes = {name: check_size(name, size) for name, size in sizes.items()}
+    layers = whole_number("layers", layers, 1)
+    if not isinstance(bidirectional, bool | np.bool_):
+        raise UnrolledError(f"bidirectional is {bidirectional!r}: expected True or False")
+    if embedding is not None:
+        embedding = check_size("n_e", embedding)
+    if not is_number(dropout) or not 0 <= dropout < 1:
+        raise UnrolledError(f"dropout is {dropout!r}: expected a number from 0 to below 1")
+    return Architecture(step, sizes, layers, bool(bidirectional), embedding, float(dropout))
 
 
 def _given(Y: Array) -> Array:

@@ -43,6 +43,7 @@ _GATES = {
 
 _PLAIN = [
     Entry("x", "x", "x", "n_x m", "input"),
+    Entry("e", "e", "e", "n_e m", "embedding of the input"),
     Entry("y", "y", "y", "n_y m", "target: a one-hot column, or values"),
     Entry("a", "a", "a", "n_a m", "hidden state"),
     Entry("c", "c", "c", "n_a m", "cell state"),
@@ -60,7 +61,7 @@ _PLAIN = [
     Entry("a_reset", "a_reset", r"a_{\mathrm{reset}}", "n_a m", "previous state after the reset gate"),
 ]  # fmt: skip
 
-_LAYERS = {"a": "hidden state", "y": "output", "c": "candidate"} | {
+_LAYERS = {"a": "hidden state", "y": "output", "c": "candidate", "e": "embedding"} | {
     gate: meaning.partition(":")[0] for gate, (_, _, meaning) in _GATES.items() if gate != "c_tilde"
 }
 
@@ -101,10 +102,10 @@ def entry(name: str) -> Entry:
 def _of_layer(name: str, to: str, source: str, bias: str, pre_activation: str) -> Entry:
     """Weights, bias and pre-activation of any layer, named by where they lead and come from."""
     letter = to or bias or pre_activation
-    what, n = _LAYERS.get(letter, letter), "n_y" if letter == "y" else "n_a"
+    what, n = _LAYERS.get(letter, letter), f"n_{letter}" if letter in "ye" else "n_a"
     if to:
         of = {"a": "hidden state", "x": "input"}[source]
-        alias = f"; W_{to} = [W_{to}a W_{to}x]" if source == "a" and to != "y" else ""
+        alias = f"; W_{to} = [W_{to}a W_{to}x]" if source == "a" and to not in "ye" else ""
         meaning = f"weights from the {of} to the {what}{alias}"
         return Entry(name, name, f"W_{{{to}{source}}}", f"{n} n_{source}", meaning)
     if bias:

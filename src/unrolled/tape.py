@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from unrolled import notation
-from unrolled.batch import Batch
-from unrolled.engines.reference import Kept
-from unrolled.equations.step import Step
+from unrolled.engines import Kept
+from unrolled.equations.step import EMBEDDING_STAGE
+from unrolled.equations.table import record_stage
 from unrolled.one_hot import OneHot
+from unrolled.unrolling import Unrolled
 
 Array = Any
 
@@ -25,30 +26,51 @@ class Tape(Mapping[str, Array]):
     """
 
     def __init__(
-        self, step: Step, parameters: Mapping[str, Array], batch: Batch, kept: Kept,
-        state: dict[str, Array], loss: float | None = None, found: Kept | None = None,
-        gradients: dict[str, Array] | None = None,
+        self, run: Unrolled, found: Mapping[str, Kept] | None = None,
+        gradients: Mapping[str, Array] | None = None,
     ):  # fmt: skip
-        self.step = step
-        self.parameters = parameters
-        self.batch = batch
-        self.state = state
-        self.loss = loss
-        self.sizes = {"n_x": batch.n_x, "n_a": len(batch.state["a"]), "n_y": batch.n_y}
-        self.kept = kept
-        self.gradients = gradients
-        arrays = kept.arrays | (found.arrays if found else {})
-        totals = (gradients or {}).values()
-        for array in (*arrays.values(), *totals, batch.X, *batch.state.values()):
-            array.flags.writeable = False  # a later backward reads them
-        names = {f"d{name}" for name in parameters}
+        self.unrolled, self.gradients = run, gradients
+        self.architecture, self.batch = run.architecture, run.batch
+        self.parameters, self.sizes = run.parameters, run.architecture.sizes
+        self.state = {name: run.batch.as_given(value) for name, value in run.state.items()}
+        self.loss = None if run.batch.Y is None else float(run.loss)
+        names = {_gradient(name) for name in run.architecture.parameters}
+        arrays = self._given() | self._kept(run.kept) | self._kept(found or {})
         self.shares = {name: array for name, array in arrays.items() if name in names}
-        self._arrays = _given(step, batch, arrays) | {
-            name: array for name, array in arrays.items() if name not in names
-        }
-        self._totals = {f"d{n}": total for n, total in (gradients or {}).items() if n != "x"}
-        if loss is not None:
-            self._totals["loss"] = np.asarray(loss)
+        self._arrays = {name: array for name, array in arrays.items() if name not in names}
+        totals = {_gradient(n): total for n, total in (gradients or {}).items() if n != "x"}
+        self._totals = totals | ({} if self.loss is None else {"loss": np.asarray(self.loss)})
+        for array in (*arrays.values(), *totals.values(), *run.arrays()):
+            if isinstance(array, np.ndarray):
+                array.flags.writeable = False  # a later backward reads them
+
+    def _given(self) -> dict[str, Array]:
+        """What the run was given: labels as one-hot columns, when they are asked for."""
+        batch = self.batch
+        given = (
+            {"x": batch.X}
+            if batch.Y is None
+            else {"x": batch.X, "y": batch.Y, "omega": batch.share}
+        )
+        return {
+            name: array if isinstance(array, OneHot) and batch.order is None
+            else batch.as_given(array.dense() if isinstance(array, OneHot) else array)
+            for name, array in given.items()
+        }  # fmt: skip
+
+    def _kept(self, kept: Mapping[str, Kept]) -> dict[str, Array]:
+        """All that stages kept, by full names, with the sequences as they were given."""
+        architecture, found = self.architecture, {}
+        stages = {"embedding": EMBEDDING_STAGE, "head": self.unrolled.head_stage}
+        for key, values in kept.items():
+            shapes = record_stage(stages.get(key, architecture.step.recurrence))[1]
+            prefix = "" if key in stages else key
+            if prefix and "a" in values.arrays and prefix == architecture.sweeps[-1][0].prefix:
+                found["a"] = self.batch.as_given(self.unrolled.outputs)
+            for name, array in values.arrays.items():
+                wide = shapes[name][1] == "m"
+                found[f"{prefix}{name}"] = self.batch.as_given(array) if wide else array
+        return found
 
     def __getitem__(self, key: str | int) -> Array:
         if isinstance(key, str):
@@ -59,11 +81,8 @@ class Tape(Mapping[str, Array]):
             raise KeyError(f"{key!r} is not on this tape: expected a name, or a step t")
         if not -self.batch.T <= key < self.batch.T:
             raise IndexError(f"step {key} is not on this tape: it has T = {self.batch.T} steps")
-        t, given = key % self.batch.T, self.batch.given(key % self.batch.T)
-        if isinstance(given["x"], OneHot):
-            given["x"] = given["x"].dense()
-        steps = {name: array[..., t] for name, array in (self._arrays | self.shares).items()}
-        return StepValues(t, {**steps, **given})
+        t, every = key % self.batch.T, self._arrays | self.shares
+        return StepValues(t, {name: _dense(array[:, :, t]) for name, array in every.items()})
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys([*self._arrays, *self._totals]))
@@ -89,14 +108,14 @@ class Tape(Mapping[str, Array]):
 
     def _over_time(self, name: str) -> Array:
         """All steps of a quantity; labels become one-hot columns when they are asked for."""
-        return self.batch.columns(name) if name in ("x", "y") else self._arrays[name]
+        return _dense(self._arrays[name])
 
     def _title(self) -> str:
         batch = self.batch
         loss = "" if self.loss is None else f", loss {self.loss:.6g}"
         sizes = {**self.sizes, "m": batch.m, "T": batch.T}
         listed = ", ".join(f"{name} = {size}" for name, size in sizes.items())
-        return f"{type(self).__name__} of {self.step.cell.name}: {listed}{loss}"
+        return f"{type(self).__name__} of {self.architecture.step.cell.name}: {listed}{loss}"
 
     def _rows(self) -> list[list[str]]:
         """For each quantity: symbol, name in code, shape, range, and its first numbers."""
@@ -105,7 +124,7 @@ class Tape(Mapping[str, Array]):
             value = self[name]
             symbol = notation.entry(name).text
             over_time = name in self._arrays and name not in self._totals
-            if name.removesuffix("_prev") in self.step.states and name.endswith("_prev"):
+            if name.endswith("_prev") and name.removesuffix("_prev") in self.architecture.states:
                 symbol += "⟨t−1⟩"
             elif over_time:
                 symbol += "⟨t⟩"
@@ -132,15 +151,14 @@ class StepValues(dict[str, Array]):
         return "\n".join([f"step t = {self.t}", *blocks])
 
 
-def _given(step: Step, batch: Batch, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """What the run was given, and the previous states, which are the states one step later."""
-    given = {"x": batch.X}
-    if batch.targets:
-        given |= {"y": batch.Y, "omega": batch.share[None]}
-    for state in step.states:
-        start = batch.state[state][:, :, None]
-        given[f"{state}_prev"] = np.concatenate([start, arrays[state][:, :, :-1]], axis=2)
-    return given
+def _gradient(name: str) -> str:
+    """The name of a parameter's gradient: dW_aa, layer0.forward.dW_aa."""
+    prefix, dot, own = name.rpartition(".")
+    return f"{prefix}{dot}d{own}"
+
+
+def _dense(array: Array) -> Array:
+    return array.dense() if isinstance(array, OneHot) else array
 
 
 def _range(value: Array) -> str:

@@ -26,6 +26,9 @@ from unrolled.network import Network
 @click.option(
     "--labels", is_flag=True, help="Integer inputs in place of values (they have no gradient)."
 )
+@click.option("--layers", type=click.IntRange(1, 100), default=1, show_default=True, help="Layers.")
+@click.option("--bidirectional", is_flag=True, help="Each layer in two directions.")
+@click.option("--lengths", "padded", is_flag=True, help="Sequences of different lengths.")
 @click.option("--scale", type=float, default=1.0, show_default=True,
               help="Multiply all weights and biases; 100 saturates most units.")  # fmt: skip
 @click.option("--entries", type=click.IntRange(min=1), default=100, show_default=True,
@@ -38,8 +41,8 @@ from unrolled.network import Network
 )
 def command(
     cell: str, activation: str | None, output: str, loss: str | None,
-    sizes: dict[str, int], reduction: str, last: bool, labels: bool, scale: float, entries: int,
-    seed: int, form: str,
+    sizes: dict[str, int], reduction: str, last: bool, labels: bool, layers: int,
+    bidirectional: bool, padded: bool, scale: float, entries: int, seed: int, form: str,
 ) -> int:  # fmt: skip
     """Prove the gradients of CELL: hand-derived against complex step and central differences.
 
@@ -55,14 +58,16 @@ def command(
         raise click.BadParameter(f"{scale} came, expected a finite number", param_hint="--scale")
     net = Network(
         cell, n_x=sizes["n_x"], n_a=sizes["n_a"], n_y=sizes["n_y"],
-        activation=activation, output=output, loss=loss, seed=seed,
+        activation=activation, output=output, loss=loss, seed=seed, layers=layers,
+        bidirectional=bidirectional,
     )  # fmt: skip
     random = np.random.default_rng(seed)
     for parameter in net.parameters.values():
         parameter += 0.1 * random.standard_normal(parameter.shape)  # so that no bias is 0
         parameter *= scale
     X, Y, state = _problem(net, sizes, last, labels, random)
-    report = gradient_check(net, X, Y, state, reduction=reduction, entries=entries, seed=seed)
+    lengths = random.integers(1, sizes["T"] + 1, sizes["m"]) if padded else None
+    report = gradient_check(net, X, Y, state, lengths, reduction, entries, seed=seed)
     if form == "json":
         click.echo(json.dumps(report.to_dict(), indent=1))
     else:
@@ -85,5 +90,5 @@ def _problem(
             Y.flat[0] = -1
     else:
         Y = random.uniform(0, 1, (sizes["n_y"], *shape))
-    state = {s: random.standard_normal((sizes["n_a"], m)) for s in net.step.states}
+    state = {s: random.standard_normal((sizes["n_a"], m)) for s in net.architecture.states}
     return X, Y, state

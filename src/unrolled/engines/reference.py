@@ -5,91 +5,115 @@ makes it a complex-step derivative, an array of another library differentiates i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from unrolled.batch import Batch
-from unrolled.equations.step import Step
+from unrolled.engines import Kept, Sequences
+from unrolled.equations.step import Stage
+from unrolled.equations.table import record_stage
+from unrolled.functions import namespace
+from unrolled.one_hot import OneHot
 
 Array = Any
 
 
-@dataclass
-class Kept:
-    """What a run leaves behind: for each name an array with the steps along its last axis.
-
-    Only names in `wanted` are kept; None keeps everything.
-    """
-
-    wanted: frozenset[str] | None
-    T: int
-    arrays: dict[str, Array] = field(default_factory=dict)
-
-    def put(self, t: int, values: Mapping[str, Array]) -> None:
-        """Keep the wanted ones of the values of step t."""
-        for name, value in values.items():
-            if self.wanted is None or name in self.wanted:
-                if name not in self.arrays:
-                    shape = (*value.shape, self.T)
-                    self.arrays[name] = np.empty(shape, dtype=value.dtype, order="F")
-                elif value.dtype != self.arrays[name].dtype:  # complex from some step on
-                    self.arrays[name] = self.arrays[name].astype(value.dtype)
-                self.arrays[name][..., t] = value
-
-    def at(self, t: int) -> dict[str, Array]:
-        """Return what was kept of step t, by name."""
-        return {name: array[..., t] for name, array in self.arrays.items()}
-
-
 def forward(
-    step: Step, parameters: Mapping[str, Array], batch: Batch, keep: frozenset[str] | None
-) -> tuple[Kept, dict[str, Array], Array]:
-    """Run the step over the batch, t = 0 … T−1.
+    stage: Stage, parameters: Mapping[str, Array], sequences: Sequences,
+    keep: frozenset[str] | None, memory: dict[str, Any] | None = None,
+) -> Kept:  # fmt: skip
+    """Run the stage over the sequences, t = 0 … T−1, or back from T−1 where they are reversed.
 
-    Returns what was kept of the names in `keep` (None: of all), the final state by name, each
-    (n_a, m), and the loss (0 without targets).
+    Returns what was kept of the names in `keep` (None: of all), with the final state and the loss.
+    `memory` is a dictionary in which an engine may hold buffers for the next call of the same run;
+    what it returned is then good until that call.
     """
-    kept, state, loss = Kept(keep, batch.T), batch.state, 0.0
-    for t in range(batch.T):
-        previous = {f"{name}_prev": value for name, value in state.items()}
-        known = {**parameters, **batch.given(t), **previous}
-        computed = step.forward(known, batch.targets)
-        state = {name: computed[name] for name in step.states}
-        if batch.targets:
-            loss = loss + computed["loss"][0, 0]
-        kept.put(t, computed)
-    return kept, state, loss
+    record, state, loss = _Record(stage, sequences, keep), dict(sequences.state), 0.0
+    for t, m in sequences.steps():
+        known = {f"{name}_prev": value[:, :m] for name, value in state.items()}
+        computed = stage.forward({**parameters, **_at(stage, sequences.given, t, m), **known})
+        state = {name: _first(state[name], computed[name]) for name in state}
+        loss = loss + (computed["loss"][0, 0] if "loss" in computed else 0.0)
+        record.put(t, known | computed)
+    return Kept(record.arrays(), state, loss)
 
 
 def backward(
-    step: Step, parameters: Mapping[str, Array], batch: Batch, kept: Kept,
+    stage: Stage, parameters: Mapping[str, Array], sequences: Sequences, kept: Kept,
     upstream: Mapping[str, Array], keep: frozenset[str] | None,
+    memory: dict[str, Any] | None = None,
 ) -> tuple[Kept, dict[str, Array]]:  # fmt: skip
-    """Go back over a run, t = T−1 … 0.
+    """Go back over a run, from its last step to its first.
 
-    `upstream` holds gradients from outside by contribution (dy_hat, dz_y, da_y, each with T steps;
-    `d<state>_next` likewise) and, as `d<state>_T`, those of the final state; all are optional.
-    Returns what was kept of the gradients in `keep` (None: of all), and the totals: one gradient
-    for each parameter and, as `<state>0`, for each initial state.
+    `upstream` holds gradients from outside: those that the stage takes at each step, what is to be
+    added to others of its gradients, each with T steps, and, as `d<state>_T`, those of the final
+    state, which are optional. Returns what was kept of the gradients in `keep` (None: of all), and
+    the totals: one gradient for each parameter and, as `<state>0`, for each initial state.
     """
-    given = Kept(None, batch.T, {n: u for n, u in upstream.items() if not n.endswith("_T")})
-    totals = {name: np.zeros(value.shape, value.dtype) for name, value in parameters.items()}
-    handed_back = {s: upstream.get(f"d{s}_T", np.zeros_like(batch.state[s])) for s in step.states}
-    found = Kept(keep, batch.T)
-    for t in reversed(range(batch.T)):
-        outside = given.at(t)
-        earlier = batch.state if t == 0 else {s: kept.arrays[s][..., t - 1] for s in step.states}
-        previous = {f"{s}_prev": value for s, value in earlier.items()}
+    record = _Record(stage, sequences, keep)
+    outside = {name: value for name, value in upstream.items() if not name.endswith("_T")}
+    totals = {n: np.zeros(parameters[n].shape, parameters[n].dtype) for n in stage.parameters}
+    back = {s: upstream.get(f"d{s}_T", np.zeros_like(v)) for s, v in sequences.state.items()}
+    for t, m in reversed(list(sequences.steps())):
+        added = _at(stage, outside, t, m)
         following = {
-            f"d{s}_next": gradient + outside.get(f"d{s}_next", 0)
-            for s, gradient in handed_back.items()
+            f"d{s}_next": gradient[:, :m] + added.get(f"d{s}_next", 0)
+            for s, gradient in back.items()
         }
-        known = {**parameters, **batch.given(t), **kept.at(t), **previous, **outside, **following}
-        computed = step.backward(known, outside, batch.targets)
-        handed_back = {s: computed[f"d{s}_prev"] for s in step.states}
+        known = _at(stage, {**sequences.given, **kept.arrays}, t, m) | added | following
+        computed = stage.backward({**parameters, **known}, added)
+        back = {s: _first(gradient, computed[f"d{s}_prev"]) for s, gradient in back.items()}
         for name, total in totals.items():
             total += computed[f"d{name}"]
-        found.put(t, {**following, **computed})
-    return found, totals | {f"{s}0": gradient for s, gradient in handed_back.items()}
+        record.put(t, following | computed)
+    return Kept(record.arrays()), totals | {f"{s}0": gradient for s, gradient in back.items()}
+
+
+def _at(stage: Stage, arrays: Mapping[str, Array], t: int, m: int) -> dict[str, Array]:
+    """Return step t of the first m sequences; labels y are columns, for they meet no product."""
+    shapes = record_stage(stage)[1]
+    found = {
+        name: array[:, :m, t] if shapes[name][1] == "m" else array[:, :, t]
+        for name, array in arrays.items()
+    }
+    if isinstance(found.get("y"), OneHot):
+        found["y"] = found["y"].dense()
+    return found
+
+
+def _first(whole: Array, part: Array) -> Array:
+    """Return `whole` with its first sequences as in `part`."""
+    if part.shape == whole.shape:
+        return part
+    return np.concatenate([part, whole[:, part.shape[1] :]], axis=1)
+
+
+class _Record:
+    """Collects the wanted values of every step."""
+
+    def __init__(self, stage: Stage, sequences: Sequences, keep: frozenset[str] | None):
+        self.shapes = record_stage(stage)[1]
+        self.keep, self.m, self.T = keep, sequences.m, sequences.T
+        self.values: dict[str, dict[int, Array]] = {}
+
+    def put(self, t: int, values: Mapping[str, Array]) -> None:
+        for name, value in values.items():
+            if isinstance(value, OneHot):
+                value = value.dense()
+            if self.keep is None or name in self.keep:
+                self.values.setdefault(name, {})[t] = value
+
+    def arrays(self) -> dict[str, Array]:
+        """Return each quantity with the steps along its last axis, 0 where a sequence is over."""
+        return {name: self._over_time(name, values) for name, values in self.values.items()}
+
+    def _over_time(self, name: str, values: dict[int, Array]) -> Array:
+        xp = namespace(*values.values())
+        if xp is not np:
+            return xp.stack([values[t] for t in sorted(values)], -1)
+        rows, columns = next(iter(values.values())).shape
+        shape = (rows, self.m if self.shapes[name][1] == "m" else columns, self.T)
+        whole = np.zeros(shape, np.result_type(*values.values()), order="F")
+        for t, value in values.items():
+            whole[:, : value.shape[1], t] = value
+        return whole

@@ -1,27 +1,78 @@
 """The unrolled step: a cell, the output layer, a loss, and what links one step to the next.
 
-Engines run it on arrays and the recorder runs it on symbols, both through `forward` and `backward`
-here, so what is printed is what is computed.
+What runs together at every step is a stage: a cell for one layer in one direction, or what stands
+below and above it. Engines run stages on arrays and the recorder runs them on symbols, both through
+`forward` and `backward` here, so what is printed is what is computed.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from unrolled.activations import ACTIVATIONS, Activation
 from unrolled.cells import load_cell
+from unrolled.embedding import EMBEDDING
 from unrolled.errors import UnrolledError
 from unrolled.notation import Shape, parse_shape
 from unrolled.outputs import OUTPUT_LAYER, PREDICTIONS, Loss, choose_loss
 from unrolled.parts import Known, Part, arguments, call
 
-# How the upstream gradient of a quantity enters the step: as which contribution.
-CONTRIBUTIONS = {"y_hat": "dy_hat", "z_y": "dz_y", "a": "da_y"}
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Parts that run together at every step, `parts` in the order of computation, `undone` in that of
+    the backward. `given` holds what they take from outside at each step, `upstream` the gradients
+    that come back to them at each step; both are shapes by name. `states` are carried to the next
+    step, so `given` has their `s_prev` and `upstream` their `ds_next`.
+    """
+
+    parts: tuple[Part, ...]
+    undone: tuple[Part, ...]
+    given: Mapping[str, Shape]
+    upstream: Mapping[str, Shape]
+    states: tuple[str, ...] = ()
+    constants: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def parameters(self) -> dict[str, Shape]:
+        """The learned quantities and their shapes in symbols, in the order of the files."""
+        return {
+            name: parse_shape(part.shapes[name]) for part in self.parts for name in part.parameters
+        }
+
+    @cached_property
+    def needed(self) -> frozenset[str]:
+        """The names that the backward asks for: what a run has to keep."""
+        return frozenset(name for part in self.undone for name in arguments(part.backward))
+
+    def forward(self, known: Known) -> dict[str, Any]:
+        """Return all that one step computes from what is given and the parameters."""
+        computed: dict[str, Any] = {}
+        for part in self.parts:
+            computed |= call(part.forward, {**self.constants, **known, **computed})
+        return computed
+
+    def backward(self, known: Known, upstream: Known) -> dict[str, Any]:
+        """Return all gradients of one step; `upstream` holds what is added to a gradient."""
+        computed: dict[str, Any] = {}
+        for part in self.undone:
+            gradients = call(part.backward, {**self.constants, **known, **computed})
+            for name in gradients.keys() & upstream.keys():
+                gradients[name] = gradients[name] + upstream[name]
+            computed |= gradients
+        return computed
 
 
-@dataclass(frozen=True)
+_Y: dict[str, Shape] = {"y": ("n_y", "m"), "omega": (1, "m")}
+EMBEDDING_STAGE = Stage(
+    (EMBEDDING,), (EMBEDDING,), {"x": ("n_x", "m")}, {"de": ("n_e", "m")}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
 class Step:
-    """One time step of a network, in parts."""
+    """One time step of a network of one layer, in parts."""
 
     cell: Part
     prediction: Part
@@ -29,56 +80,57 @@ class Step:
     activation: Activation | None
     layer: Part = OUTPUT_LAYER
 
-    @cached_property
-    def constants(self) -> dict[str, Any]:
-        """What every step knows beside quantities: the activation g."""
-        return {} if self.activation is None else {"g": self.activation}
-
     @property
     def states(self) -> tuple[str, ...]:
         return self.cell.states
 
-    @cached_property
+    @property
     def parameters(self) -> dict[str, Shape]:
         """The learned quantities and their shapes in symbols, in the order of the files."""
-        return {
-            name: parse_shape(part.shapes[name])
-            for part in (self.cell, self.layer)
-            for name in part.parameters
-        }
+        return self.whole.parameters
 
-    def forward_parts(self, targets: bool) -> tuple[Part, ...]:
-        """The parts in the order of computation; without targets there is no loss."""
-        return (self.cell, self.layer, self.prediction, *([self.loss.part] if targets else []))
+    @cached_property
+    def recurrence(self) -> Stage:
+        """The cell alone: what one layer runs in one direction."""
+        carried = {s: parse_shape(self.cell.shapes[s]) for s in self.states}
+        return Stage(
+            parts=(self.cell,), undone=(self.cell,),
+            given={"x": parse_shape(self.cell.shapes["x"]),
+                   **{f"{s}_prev": shape for s, shape in carried.items()}},
+            upstream={"da_y": carried["a"], **{f"d{s}_next": carried[s] for s in carried}},
+            states=self.states,
+            constants={} if self.activation is None else {"g": self.activation},
+        )  # fmt: skip
 
-    def backward_parts(self, targets: bool) -> tuple[Part, ...]:
-        """The same undone; a loss taken from the logits passes over the prediction."""
-        if not targets:
-            return (self.prediction, self.layer, self.cell)
-        if self.loss.from_logits:
-            return (self.loss.part, self.layer, self.cell)
-        return (self.loss.part, self.prediction, self.layer, self.cell)
+    @cached_property
+    def head(self) -> Stage:
+        """What follows the cell: output layer, prediction and loss, which carry no state."""
+        skipped = (
+            () if self.loss.from_logits else (self.prediction,)
+        )  # a loss of the logits skips ŷ
+        return Stage(
+            (self.layer, self.prediction, self.loss.part),
+            (self.loss.part, *skipped, self.layer), {"a": ("n_a", "m"), **_Y}, {},
+        )  # fmt: skip
 
-    def forward(self, known: Known, targets: bool) -> dict[str, Any]:
-        """Return all that one step computes from x, the previous states and the parameters."""
-        computed: dict[str, Any] = {}
-        for part in self.forward_parts(targets):
-            computed |= call(part.forward, {**self.constants, **known, **computed})
-        return computed
+    @cached_property
+    def head_without_targets(self) -> Stage:
+        """The same without a loss: gradients come from outside."""
+        return Stage(
+            (self.layer, self.prediction), (self.prediction, self.layer),
+            {"a": ("n_a", "m")}, {"dy_hat": ("n_y", "m")},
+        )  # fmt: skip
 
-    def backward(self, known: Known, upstream: Known, targets: bool) -> dict[str, Any]:
-        """Return all gradients of one step; `upstream` holds what is added to a contribution."""
-        computed: dict[str, Any] = {}
-        for part in self.backward_parts(targets):
-            gradients = call(part.backward, {**self.constants, **known, **computed})
-            for name in gradients.keys() & upstream.keys():
-                gradients[name] = gradients[name] + upstream[name]
-            computed |= gradients
-        return computed
-
-    def needed(self, targets: bool) -> frozenset[str]:
-        """The names that the backward asks for: what a run has to keep."""
-        return frozenset(n for p in self.backward_parts(targets) for n in arguments(p.backward))
+    @cached_property
+    def whole(self) -> Stage:
+        """All of it, as it is printed."""
+        cell, head = self.recurrence, self.head
+        carried = {name: shape for name, shape in cell.upstream.items() if name != "da_y"}
+        return Stage(
+            cell.parts + head.parts, head.undone + cell.undone,
+            {"x": cell.given["x"], **_Y, **cell.given}, carried,
+            cell.states, cell.constants,
+        )  # fmt: skip
 
 
 def build_step(

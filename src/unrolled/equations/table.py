@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from unrolled import notation
 from unrolled.equations.expressions import Expression
-from unrolled.equations.step import Step
+from unrolled.equations.step import Stage, Step
 from unrolled.equations.symbols import EquationError, Symbol, expression
 from unrolled.notation import Shape, parse_shape, shape_text
 from unrolled.parts import Function, Part, call
+
+_RECORDED: WeakKeyDictionary[Stage, Any] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -63,42 +66,47 @@ def record(step: Step) -> Table:
 
     Raises EquationError where a part says what it may not say or where shapes do not fit.
     """
-    recorder = _Recorder(step)
-    recorder.forward()
-    recorder.backward()
-    return Table(step, (*recorder.equations, *_links(step, recorder.shapes)), recorder.shapes)
+    equations, shapes = record_stage(step.whole)
+    return Table(step, (*equations, *_links(step, shapes)), shapes)
+
+
+def record_stage(stage: Stage) -> tuple[tuple[Equation, ...], dict[str, Shape]]:
+    """Return the equations of a stage, forward and backward, and the shape of every quantity."""
+    if stage not in _RECORDED:
+        recorder = _Recorder(stage)
+        recorder.forward()
+        recorder.backward()
+        _RECORDED[stage] = tuple(recorder.equations), recorder.shapes
+    found: tuple[tuple[Equation, ...], dict[str, Shape]] = _RECORDED[stage]
+    return found
 
 
 class _Recorder:
-    def __init__(self, step: Step):
-        self.step = step
+    def __init__(self, stage: Stage):
+        self.stage = stage
         self.equations: list[Equation] = []
-        self.shapes: dict[str, Shape] = dict(step.parameters)
-        given = {"x": step.cell.shapes["x"], "y": "n_y m", "omega": "1 m"}
-        given |= {f"{state}_prev": step.cell.shapes[state] for state in step.states}
-        self.shapes |= {name: parse_shape(shape) for name, shape in given.items()}
+        self.shapes: dict[str, Shape] = {**stage.parameters, **stage.given}
 
     def forward(self) -> None:
-        for part in self.step.forward_parts(targets=True):
+        for part in self.stage.parts:
             self._run(part, part.forward, "forward")
-            if part is self.step.cell:
-                for state in self.step.states:
-                    self._expect(part, state, state, "forward")
+            for state in part.states:
+                self._expect(part, state, state, "forward")
 
     def backward(self) -> None:
-        for state in self.step.states:
-            self.shapes[f"d{state}_next"] = self.shapes[state]
-        for part in self.step.backward_parts(targets=True):
+        self.shapes |= self.stage.upstream
+        for part in self.stage.undone:
             self._run(part, part.backward, "backward")
-        for part in (self.step.cell, self.step.layer):
+        for part in self.stage.parts:
             for name in part.parameters:
                 self._expect(part, f"d{name}", name, "backward")
-        for state in self.step.states:
-            self._expect(self.step.cell, f"d{state}_prev", state, "backward")
-        self._expect(self.step.cell, "dx", "x", "backward")
+            for state in part.states:
+                self._expect(part, f"d{state}_prev", state, "backward")
+            if "x" in part.shapes:
+                self._expect(part, "dx", "x", "backward")
 
     def _run(self, part: Part, function: Function, direction: str) -> None:
-        known: dict[str, Any] = dict(self.step.constants)
+        known: dict[str, Any] = dict(self.stage.constants)
         known |= {n: Symbol(Expression.quantity(n, shape)) for n, shape in self.shapes.items()}
         try:
             results = call(function, known)

@@ -18,7 +18,6 @@ from unrolled.errors import whole_number
 from unrolled.gradients.reasons import Reasons
 from unrolled.gradients.shaken import EPSILON
 from unrolled.gradients.slopes import CentralDifference, LossFunction, Values, central_difference
-from unrolled.inputs import make_batch
 from unrolled.network import Network
 
 Array = Any
@@ -124,11 +123,12 @@ class GradientReport:
 def gradient_check(
     net: Network, X: Array, Y: Array, state: Any = None, lengths: Any = None,
     reduction: str = "mean", entries: int | None = 100, directions: int = 3, seed: int = 0,
+    dropout_seed: int | None = None,
 ) -> GradientReport:  # fmt: skip
     """Prove the gradients of a network on a float64 copy of it.
 
     Args:
-        net, X, Y, state, lengths, reduction: as in `Network.loss_and_gradients`.
+        net, X, Y, state, lengths, reduction, dropout_seed: as in `Network.loss_and_gradients`.
         entries: how many entries of each quantity to check, drawn at random; None checks all.
         directions: how many random directions to check, in which everything changes at once.
         seed: of what is drawn.
@@ -139,8 +139,8 @@ def gradient_check(
     _check_counts(entries=entries, directions=directions, seed=seed)
     net = net.astype("float64")
     with np.errstate(all="ignore"):  # what overflows is reported, not warned of
-        tape = net.tape(X, Y, state, lengths, reduction)
-        batch = make_batch(net.step, net.sizes, net.dtype, X, state, Y, reduction)
+        tape = net.tape(X, Y, state, lengths, reduction, dropout_seed)
+        batch = tape.batch
         gradients = tape.gradients or {}
         judge = _Judge(LossFunction(net, batch), tape.loss, gradients, seed)
         reasons = Reasons(net.table, tape)

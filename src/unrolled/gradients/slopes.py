@@ -16,6 +16,8 @@ from unrolled.batch import Batch
 from unrolled.engines import reference
 from unrolled.gradients.shaken import shaken_step
 from unrolled.network import Network
+from unrolled.one_hot import OneHot
+from unrolled.unrolling import Unrolled
 
 Array = Any
 Values = dict[str, Array]
@@ -32,10 +34,10 @@ class LossFunction:
     """The loss as a function of named values: parameters, floating input, initial states."""
 
     def __init__(self, net: Network, batch: Batch):
-        self.step, self.parameters, self.batch = net.step, net.parameters, batch
-        x = {"x": batch.X} if batch.X.ndim == 3 else {}
+        self.architecture, self.parameters, self.batch = net.architecture, net.parameters, batch
+        x = {} if isinstance(batch.X, OneHot) else {"x": batch.as_given(batch.X)}
         self.values: Values = {**net.parameters, **x}
-        self.values |= {f"{s}0": value for s, value in batch.state.items()}
+        self.values |= {f"{s}0": batch.as_given(value) for s, value in batch.state.items()}
         operations = {o for e in net.table.of("forward") for o in e.expression.operations()}
         self.kinked = bool(operations & _KINKED)
         self.tiny = _COMPLEX_STEP
@@ -43,13 +45,15 @@ class LossFunction:
     def at(self, direction: Values, h: complex) -> Any:
         """Return the loss at values + h · direction; h may be imaginary."""
         moved = self.values | {n: self.values[n] + h * d for n, d in direction.items()}
+        batch = self.batch
+        order = slice(None) if batch.order is None else batch.order
         batch = dataclasses.replace(
-            self.batch,
-            X=moved.get("x", self.batch.X),
-            state={s: moved[f"{s}0"] for s in self.step.states},
+            batch,
+            X=moved["x"][:, order] if "x" in moved else batch.X,
+            state={s: moved[f"{s}0"][:, order] for s in batch.state},
         )
         parameters = {name: moved[name] for name in self.parameters}
-        return reference.forward(self.step, parameters, batch, frozenset())[2]
+        return Unrolled(self.architecture, reference, parameters, batch, frozenset()).loss
 
     def complex_step(self, direction: Values) -> float:
         """Return the slope in a direction, exact to rounding."""
@@ -58,16 +62,20 @@ class LossFunction:
     def shaken(self, random: np.random.Generator) -> "LossFunction":
         """Return the same function with the last bits of every operation changed."""
         other = copy(self)
-        other.step, other.tiny = shaken_step(self.step, random), _OTHER_COMPLEX_STEP
+        step = shaken_step(self.architecture.step, random)
+        other.architecture = dataclasses.replace(self.architecture, step=step)
+        other.tiny = _OTHER_COMPLEX_STEP
         return other
 
     def gradients(self) -> tuple[float, Values]:
         """Return the loss and the hand-derived gradients, by the reference engine."""
-        kept, _, loss = reference.forward(self.step, self.parameters, self.batch, None)
-        found, totals = reference.backward(
-            self.step, self.parameters, self.batch, kept, {}, frozenset({"dx"})
-        )
-        return float(loss), totals | {"x": found.arrays["dx"]}
+        needed = self.architecture.needed
+        run = Unrolled(self.architecture, reference, self.parameters, self.batch, needed)
+        gradients = run.backward({}, frozenset(), inputs=True)[1]
+        changed = {
+            n: self.batch.as_given(gradients[n]) for n in self.values if n not in self.parameters
+        }
+        return float(run.loss), gradients | changed
 
 
 @dataclasses.dataclass(frozen=True)

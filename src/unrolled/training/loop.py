@@ -48,7 +48,9 @@ def train(
     for step, (X, Y, fresh) in enumerate(windows, start=1):
         start = time.perf_counter()
         with np.errstate(all="ignore"):  # what overflows is said below
-            loss, state, gradients = net.loss_state_and_gradients(X, Y, None if fresh else state)
+            loss, state, gradients = net.loss_state_and_gradients(
+                X, Y, None if fresh else state, dropout_seed=step
+            )
             norm = clip_by_norm(gradients, clip)
         if not math.isfinite(loss) or not math.isfinite(norm):
             what = "loss" if not math.isfinite(loss) else "gradient"
