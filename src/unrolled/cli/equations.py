@@ -7,6 +7,7 @@ import click
 from unrolled.cli import options
 from unrolled.cli.output import needs_ascii, say
 from unrolled.equations import printers
+from unrolled.equations.schedule_printer import schedule_text
 from unrolled.equations.step import build_step
 from unrolled.equations.table import record
 
@@ -15,12 +16,18 @@ from unrolled.equations.table import record
 @options.network
 @options.sizes(None, "Put sizes in place of the names.")
 @click.option("--step", "links", is_flag=True, help="Show what ties a step to its neighbours.")
+@click.option(
+    "--schedule",
+    "scheduled",
+    is_flag=True,
+    help="Print what runs over all time, what at each step, and why.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "latex", "json"]), default="text",
               show_default=True)  # fmt: skip
 @click.option("--ascii", is_flag=True, help="Print ASCII only.")
 def command(
     cell: str, activation: str | None, output: str, loss: str | None,
-    sizes: dict[str, int] | None, links: bool, form: str, ascii: bool,
+    sizes: dict[str, int] | None, links: bool, scheduled: bool, form: str, ascii: bool,
 ) -> None:  # fmt: skip
     """Print the forward and backward equations of CELL with its output layer and loss.
 
@@ -30,7 +37,11 @@ def command(
     Example: unrolled equations lstm --shapes 3,5,2,7,4
     """
     table = record(build_step(cell, activation, output, loss))
-    if form == "json":
+    if scheduled:
+        if form != "text":
+            raise click.UsageError(f"--schedule is text, and --format {form} came")
+        say(schedule_text(table, ascii or needs_ascii()))
+    elif form == "json":
         click.echo(json.dumps(printers.to_dict(table, sizes), indent=1))
     elif form == "latex":
         say(printers.to_latex(table, sizes, links))
