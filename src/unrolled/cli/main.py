@@ -65,7 +65,7 @@ def _run() -> int:
             error.format_message() if isinstance(error, click.ClickException) else str(error)
         )
     except (KeyboardInterrupt, click.Abort) as stop:
-        return _refuse(str(stop) or "stopped", 130)
+        return _refuse(str(stop.__cause__ or stop) or "stopped", 130)  # click puts it into its own
     except SystemExit:  # click's answer to a closed pipe: the reader has seen enough
         return 0
     except OSError as error:

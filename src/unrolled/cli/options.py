@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -21,8 +21,11 @@ def _is_size(text: str) -> bool:
 def _sizes(
     ctx: click.Context, parameter: click.Parameter, value: str | None
 ) -> dict[str, int] | None:
-    if value is None:
-        return None
+    return None if value is None else _read(value)
+
+
+def _read(value: str) -> dict[str, int]:
+    """Read n_x,n_a,n_y,m,T."""
     parts = value.replace(" ", "").split(",")
     if len(parts) != len(NAMES) or not all(map(_is_size, parts)):
         raise click.BadParameter(
@@ -35,6 +38,16 @@ def sizes(default: str | None, help: str) -> Callable[[Command], Command]:
     """--shapes n_x,n_a,n_y,m,T, as a dictionary."""
     return click.option("--shapes", "sizes", metavar="N_X,N_A,N_Y,M,T", default=default,
                         show_default=True, callback=_sizes, help=help)  # fmt: skip
+
+
+def several_sizes(default: Sequence[Sequence[int]], help: str) -> Callable[[Command], Command]:
+    """--shapes n_x,n_a,n_y,m,T, as often as wanted, as a list of dictionaries."""
+
+    def read(_: Any, __: Any, values: Sequence[str]) -> list[dict[str, int]]:
+        return list(map(_read, values)) or [dict(zip(NAMES, d, strict=True)) for d in default]
+
+    return click.option("--shapes", metavar="N_X,N_A,N_Y,M,T", multiple=True, callback=read,
+                        help=help)  # fmt: skip
 
 
 def network(command: Command) -> Command:
