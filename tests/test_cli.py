@@ -35,7 +35,7 @@ def test_alone_it_prints_three_commands_to_try():
         assert _unrolled(*command.split()[1:]).returncode == 0
 
 
-@pytest.mark.parametrize("command", ["demo", "equations", "gradcheck"])
+@pytest.mark.parametrize("command", ["bench", "demo", "equations", "gradcheck"])
 def test_help_has_an_example(command):
     done = _unrolled(command, "--help")
     assert done.returncode == 0
@@ -61,6 +61,11 @@ def test_version():
     (["gradcheck", "rnn", "--scale", "nan"], "finite"),
     (["gradcheck", "rnn", "--shapes", "3,5,1,7,4"], "no gradient could be tested"),
     (["gradcheck", "missing/cell.py"], "is not there"),
+    (["bench", "--shapes", "3,5,2,7"], "expected five whole numbers"),
+    (["bench", "--cell", "elman"], "cell 'elman' is not known"),
+    (["bench", "--engine", "steam"], "engine 'steam' is not known"),
+    (["bench", "--threads", "0"], "--threads"),
+    (["bench", "--write", "no-such-folder/page.md"], "no-such-folder"),
     (["trian"], "No such command 'trian'"),
     (["demo", "--cell", "transformer"], "'transformer'"),
     (["demo", "--steps", "0"], "--steps"),

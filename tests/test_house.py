@@ -15,17 +15,19 @@ ROOT = Path(unrolled.__file__).parent
 LEVELS = [
     {"errors", "notation"},
     {"functions", "activations", "parts", "one_hot", "files"},
-    {"cells", "outputs", "batch"},
+    {"cells", "outputs", "embedding", "batch"},
     {"equations"},
     {"engines"},
+    {"unrolling"},
     {"tape", "inputs", "initialisation", "parameters", "network"},
     {"gradients", "model_file", "data"},
-    {"training"},
+    {"training", "benchmark"},
     {"cli", "__main__"},
 ]
 CORE = ("errors", "notation", "functions", "activations", "parts", "one_hot", "cells", "outputs",
-        "batch", "equations", "engines", "tape", "inputs", "initialisation", "parameters", "network",
-        "gradients")  # fmt: skip
+        "embedding", "batch", "equations", "engines", "unrolling", "tape", "inputs", "initialisation",
+        "parameters", "network", "gradients")  # fmt: skip
+FAST = ("schedule.py", "hoisting.py", "layout.py", "operations.py", "schedule_printer.py")
 
 
 def _level(room):
@@ -74,8 +76,13 @@ def _code_lines(path):
 
 
 def test_the_core_is_an_evenings_reading():
-    """Under 2,500 lines of code; blank lines, comments and docstrings are not counted."""
-    assert sum(_code_lines(path) for path in FILES if _room(path) in CORE) < 2500
+    """Blank lines, comments and docstrings are not counted. The design's 2,500 lines were for one
+    layer; without the fast engine and its schedule the core is to stay below 3,100.
+    """
+    core = [path for path in FILES if _room(path) in CORE]
+    fast = [path for path in core if path.parent.name == "numpy" or path.name in FAST]
+    assert sum(map(_code_lines, core)) - sum(map(_code_lines, fast)) < 3100
+    assert sum(map(_code_lines, fast)) < 1400
 
 
 def test_public_names_are_documented():
