@@ -56,7 +56,7 @@ def command(
 ) -> int:  # fmt: skip
     """Train a character-level network on United States surnames, and prove its gradients.
 
-    Takes about a minute. Ctrl-C stops the training early and keeps what was learned.
+    Takes about half a minute. Ctrl-C stops the training early and keeps what was learned.
 
     Example: unrolled demo --cell gru --steps 1000
     """
