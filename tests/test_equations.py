@@ -44,21 +44,6 @@ def _cell(tmp_path, **changed):
     return str(path)
 
 
-OPERATORS = {
-    "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide,
-    "negative": np.negative, "square": np.square, "transpose": np.transpose, "product": np.matmul,
-}  # fmt: skip
-
-
-def _evaluate(symbol, known):
-    if symbol.operation == "quantity":
-        return known[symbol.name]
-    if symbol.operation == "number":
-        return symbol.value
-    function = OPERATORS.get(symbol.operation) or PRIMITIVES[symbol.operation]
-    return function(*(_evaluate(operand, known) for operand in symbol.operands))
-
-
 @pytest.mark.parametrize(("output", "loss"), OUTPUTS)
 @pytest.mark.parametrize(("cell", "activation"), list(cells()))
 def test_the_table_is_what_the_engine_computes(cell, activation, output, loss):
@@ -68,7 +53,7 @@ def test_the_table_is_what_the_engine_computes(cell, activation, output, loss):
     for t in range(tape.batch.T):
         known = p.net.parameters | tape[t]
         for equation in (*table.of("forward"), *table.of("backward")):
-            found = _evaluate(equation.expression, known)
+            found = equation.expression.value_of(known)
             assert np.array_equal(found, known[equation.name]), equation.name
     for equation in table.of("link"):
         assert equation.expression.operation in ("previous", "next")

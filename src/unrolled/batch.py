@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,10 @@ class Batch:
     def dtype(self) -> Any:
         return next(iter(self.state.values())).dtype
 
-    @property
+    @cached_property
     def running(self) -> tuple[int, ...] | None:
         """How many sequences are not over, at each step."""
-        if self.lengths is None:
-            return None
-        return tuple(int(np.sum(self.lengths > t)) for t in range(self.T))
+        return None if self.lengths is None else tuple((~self.over()).sum(axis=0).tolist())
 
     @property
     def last(self) -> Array:
@@ -59,6 +58,10 @@ class Batch:
     def over(self) -> Array:
         """Return where a sequence is over, (m, T)."""
         return np.arange(self.T) > self.last[:, None]
+
+    def over_as_given(self) -> Array:
+        """Return the same with the sequences in the caller's order."""
+        return self.over() if self.order is None else self.over()[np.argsort(self.order)]
 
     def sorted_by_length(self, lengths: Array) -> "Batch":
         """Return the batch, longest sequence first."""
@@ -80,7 +83,7 @@ class Batch:
         whole = np.zeros(array.shape, array.dtype, order="F")
         whole[:, self.order] = array
         if array.ndim == 3:
-            whole[:, self.over()[np.argsort(self.order)]] = 0
+            whole[:, self.over_as_given()] = 0
         return whole
 
     def without_targets(self) -> "Batch":

@@ -26,6 +26,13 @@ def positive_number(name: str, value: Any) -> float:
     return float(value)
 
 
+def number_below_one(name: str, value: Any) -> float:
+    """Return a number from 0 to below 1, or raise UnrolledError."""
+    if not is_number(value) or not 0 <= value < 1:
+        raise UnrolledError(f"{name} is {value!r}: expected a number from 0 to below 1")
+    return float(value)
+
+
 def is_number(value: Any) -> bool:
     """Return whether a value is a real number, and not a truth value."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)

@@ -150,7 +150,7 @@ def make_upstream(
         )
     sizes = {**net.axes, "m": batch.m, "T": batch.T}
     found: dict[str, Array] = {}
-    over = None if batch.order is None else batch.over()[np.argsort(batch.order)]
+    over = None if batch.order is None else batch.over_as_given()
     outputs = "2n_a" if net.bidirectional else "n_a"
     rows = {"y_hat": "n_y", "z_y": "n_y", **dict.fromkeys(net.states, "n_a"), "a": outputs}
     for name, value in upstream.items():

@@ -12,7 +12,7 @@ from unrolled.batch import Batch
 from unrolled.engines import load_engine
 from unrolled.equations.step import Step, build_step
 from unrolled.equations.table import record
-from unrolled.errors import UnrolledError, is_number, whole_number
+from unrolled.errors import UnrolledError, number_below_one, whole_number
 from unrolled.initialisation import initial_parameters
 from unrolled.inputs import check_parameters, check_size, make_batch, make_upstream
 from unrolled.parameters import Parameters
@@ -210,7 +210,7 @@ class Network:
     ) -> tuple[float, dict[str, Array], dict[str, Array]]:
         """Return the loss, the final state and the gradients of a batch that was looked at already."""
         with self._buffers() as memory:
-            run = self._unrolled(self.engine, batch, self.architecture.needed, memory=memory)
+            run = self._unrolled(self.engine, batch, self.step.needed, memory=memory)
             _, gradients = run.backward({}, frozenset(), inputs)
             final = {name: batch.as_given(value) for name, value in run.state.items()}
             return float(run.loss), final, self._chosen(batch, gradients, inputs)
@@ -326,9 +326,8 @@ def build_architecture(
         raise UnrolledError(f"bidirectional is {bidirectional!r}: expected True or False")
     if embedding is not None:
         embedding = check_size("n_e", embedding)
-    if not is_number(dropout) or not 0 <= dropout < 1:
-        raise UnrolledError(f"dropout is {dropout!r}: expected a number from 0 to below 1")
-    return Architecture(step, sizes, layers, bool(bidirectional), embedding, float(dropout))
+    dropout = number_below_one("dropout", dropout)
+    return Architecture(step, sizes, layers, bool(bidirectional), embedding, dropout)
 
 
 def _given(Y: Array) -> Array:

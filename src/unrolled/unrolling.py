@@ -70,11 +70,6 @@ class Architecture:
         return tuple(f"{w.prefix}{s}" for w in self.every_sweep for s in self.step.states)
 
     @cached_property
-    def needed(self) -> frozenset[str]:
-        """What a run has to keep for its way back."""
-        return self.step.recurrence.needed | self.step.head.needed | {*self.step.states}
-
-    @cached_property
     def axes(self) -> dict[str, int]:
         """The size of every axis by name; "2n_a" is that of two directions one above the other."""
         return {**self.sizes, "2n_a": 2 * self.sizes["n_a"], "n_e": self.embedding or 0}
@@ -159,8 +154,7 @@ class Unrolled:
                 stage, self._own(key, stage), sequences, self.kept[key], outside, wanted,
                 self.memory.setdefault(key, {}),
             )  # fmt: skip
-            prefix = "" if key in ("embedding", "head") else key
-            gradients.update({f"{prefix}{name}": total for name, total in totals.items()})
+            gradients.update({f"{_prefix(key)}{name}": total for name, total in totals.items()})
             return found[key]
 
         stage, sequences = self._head()
@@ -220,8 +214,7 @@ class Unrolled:
 
     def _own(self, key: str, stage: Stage) -> dict[str, Array]:
         """The parameters of a stage, by their names within it."""
-        prefix = "" if key in ("embedding", "head") else key
-        return {name: self.parameters[f"{prefix}{name}"] for name in stage.parameters}
+        return {name: self.parameters[f"{_prefix(key)}{name}"] for name in stage.parameters}
 
     def _given(self, given: dict[str, Array]) -> Sequences:
         return Sequences(given, {}, self.batch.m, self.batch.T)
@@ -295,6 +288,11 @@ class Unrolled:
         whole = np.zeros((len(array), self.batch.m * self.batch.T), array.dtype, order="F")
         whole[:, self._targets] = array[:, :, 0]
         return whole.reshape(len(array), self.batch.m, self.batch.T, order="F")
+
+
+def _prefix(key: str) -> str:
+    """What the names of a stage begin with: nothing where there is only one of it."""
+    return "" if key in ("embedding", "head") else key
 
 
 def _with(keep: frozenset[str] | None, name: str) -> frozenset[str] | None:

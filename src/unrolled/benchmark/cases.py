@@ -1,6 +1,6 @@
 """What is timed: a case, its numbers, and how many operations its matrix products take."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -89,15 +89,9 @@ def count_flops(table: Table, sizes: Mapping[str, int]) -> int:
     first layer hands nothing back.
     """
     equations = [e for e in table.of("forward") + table.of("backward") if e.name != "dx"]
-    products = (p for e in equations for p in _products(e.expression))
+    nodes = (node for e in equations for node in e.expression.nodes())
+    products = (node for node in nodes if node.operation == "product")
     return sizes["T"] * sum(_product_flops(product, sizes) for product in products)
-
-
-def _products(expression: Expression) -> Iterator[Expression]:
-    if expression.operation == "product":
-        yield expression
-    for operand in expression.operands:
-        yield from _products(operand)
 
 
 def _product_flops(product: Expression, sizes: Mapping[str, int]) -> int:

@@ -43,11 +43,8 @@ class Expression:
         return cls("quantity", shape=shape, name=name)
 
     def leaves(self) -> Iterator["Expression"]:
-        """Yield every quantity the expression is made from, from left to right."""
-        if self.operation == "quantity":
-            yield self
-        for operand in self.operands:
-            yield from operand.leaves()
+        """Return every quantity the expression is made from, from left to right."""
+        return (node for node in self.nodes() if node.operation == "quantity")
 
     def nodes(self) -> Iterator["Expression"]:
         """Yield the expression and all in it."""
@@ -64,10 +61,8 @@ class Expression:
         return self if same else self.with_operands(operands)
 
     def operations(self) -> Iterator[str]:
-        """Yield the operation of every node."""
-        yield self.operation
-        for operand in self.operands:
-            yield from operand.operations()
+        """Return the operation of every node."""
+        return (node.operation for node in self.nodes())
 
     @property
     def names(self) -> frozenset[str]:
@@ -106,13 +101,12 @@ class Expression:
 
     def with_names(self, names: dict[int, str]) -> "Expression":
         """Return the expression with every node whose id is in `names` replaced by that quantity."""
-        operands = tuple(
+        return self.with_operands(
             Expression.quantity(names[id(operand)], operand.shape)
             if id(operand) in names and operand.operation != "quantity"
             else operand.with_names(names)
             for operand in self.operands
         )
-        return Expression(self.operation, operands, self.shape, self.name, self.value, self.line)
 
     def value_of(self, known: Mapping[str, Any]) -> Any:
         """Return the expression's value, from the values of its quantities."""

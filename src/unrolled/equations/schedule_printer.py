@@ -21,11 +21,10 @@ _LETTERS = (
 def schedule_text(table: Table, ascii: bool = False) -> str:
     """Return both directions of the cell and of what follows it, with reasons and counts."""
     step = table.step
-    needed = step.recurrence.needed | step.head.needed | {*step.states}
     lines = [f"The schedule of {step.cell.name}: {step.cell.title}", ""]
     lines += [f"  {line}" for line in _LETTERS]
     for title, stage in (("cell", step.recurrence), ("output layer and loss", step.head)):
-        for direction, keep in (("forward", needed), ("backward", frozenset({"da_y"}))):
+        for direction, keep in (("forward", step.needed), ("backward", frozenset({"da_y"}))):
             plan = schedule(stage, direction, keep, single=False)
             lines += ["", *_Text(table, stage, plan, direction, title).lines()]
     plain = notation.ascii_text if ascii else str
@@ -36,11 +35,10 @@ def count_products(stage: Stage, plan: Schedule, direction: str, table: Table) -
     """Return how many matrix products are written for a step, and how many calls there are: in the
     loop, and over all time.
     """
-    names = {e.name for e in table.of(direction)}
     parts = {part.name for part in stage.parts}
     written = sum(
         operation == "product"
-        for e in table.of(direction) if e.part in parts and e.name in names and e.name != "dx"
+        for e in table.of(direction) if e.part in parts and e.name != "dx"
         for operation in e.expression.operations()
     )  # fmt: skip
     return {

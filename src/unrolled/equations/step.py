@@ -90,6 +90,11 @@ class Step:
         return self.whole.parameters
 
     @cached_property
+    def needed(self) -> frozenset[str]:
+        """What a run has to keep for its way back."""
+        return self.recurrence.needed | self.head.needed | {*self.states}
+
+    @cached_property
     def recurrence(self) -> Stage:
         """The cell alone: what one layer runs in one direction."""
         carried = {s: parse_shape(self.cell.shapes[s]) for s in self.states}

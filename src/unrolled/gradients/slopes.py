@@ -69,7 +69,7 @@ class LossFunction:
 
     def gradients(self) -> tuple[float, Values]:
         """Return the loss and the hand-derived gradients, by the reference engine."""
-        needed = self.architecture.needed
+        needed = self.architecture.step.needed
         run = Unrolled(self.architecture, reference, self.parameters, self.batch, needed)
         gradients = run.backward({}, frozenset(), inputs=True)[1]
         changed = {

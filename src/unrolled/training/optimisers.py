@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.errors import UnrolledError, is_number, positive_number
+from unrolled.errors import number_below_one, positive_number
 
 Array = Any
 
@@ -31,7 +31,10 @@ class Adam:
         epsilon: float = 1e-8,
     ):  # fmt: skip
         self.learning_rate = positive_number("learning_rate", learning_rate)
-        self.beta1, self.beta2 = _decay("beta1", beta1), _decay("beta2", beta2)
+        self.beta1, self.beta2 = (
+            number_below_one("beta1", beta1),
+            number_below_one("beta2", beta2),
+        )
         self.epsilon = positive_number("epsilon", epsilon)
         self.steps = 0
         self.mean: dict[str, Array] = {}
@@ -49,12 +52,6 @@ class Adam:
             mean += (1 - self.beta1) * (gradient - mean)
             square += (1 - self.beta2) * (gradient**2 - square)
             parameter -= rate * mean / (np.sqrt(square) / correction + self.epsilon)
-
-
-def _decay(name: str, value: Any) -> float:
-    if not is_number(value) or not 0 <= value < 1:
-        raise UnrolledError(f"{name} is {value!r}: expected a number from 0 to below 1")
-    return float(value)
 
 
 def clip_by_norm(gradients: Mapping[str, Array], limit: float) -> float:

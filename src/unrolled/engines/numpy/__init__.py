@@ -1,8 +1,8 @@
 """The NumPy engine: runs the schedule of any cell, into buffers that are used again.
 
 There is no cell's mathematics here: program.py writes functions from a schedule, workspace.py holds
-the buffers that they run on, run.py runs them. All arrays are transposed, (T, m, n) in C order, which is (n, m, T) in
-Fortran order without a copy.
+the buffers that they run on, run.py runs them. All arrays are transposed, (T, m, n) in C order, which
+is (n, m, T) in Fortran order without a copy.
 """
 
 import weakref

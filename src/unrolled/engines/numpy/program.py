@@ -49,8 +49,8 @@ class Function:
 
     `variables` says what the variables of a step stand for, ("quantity", names side by side) or
     ("spare", which, shape, count), a place for an intermediate result; `constants` what is the same at
-    every step: ("parameter", names), ("rows", weights), ("product", weights), ("columns", weights), ("number", value),
-    ("function", name), ("total", name).
+    every step: ("parameter", names), ("rows", weights), ("product", weights), ("columns", weights),
+    ("number", value), ("function", name), ("total", name).
     """
 
     def __init__(self, program: "Program", operations: Iterable[Operation], looped: bool):
