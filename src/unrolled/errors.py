@@ -36,3 +36,18 @@ def number_below_one(name: str, value: Any) -> float:
 def is_number(value: Any) -> bool:
     """Return whether a value is a real number, and not a truth value."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def one_line(text: str, longest: int = 300) -> str:
+    """Return a text of any origin as one line that can be printed: control characters are escaped,
+    and the middle is left out where it is long.
+    """
+    shown = (
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in _cut(text, longest)
+    )
+    return _cut("".join(shown), longest)
+
+
+def _cut(text: str, longest: int) -> str:
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]}…{text[1 - half :]}"

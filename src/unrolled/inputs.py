@@ -11,7 +11,7 @@ from unrolled.batch import Batch
 from unrolled.equations.step import Step
 from unrolled.errors import UnrolledError, whole_number
 from unrolled.notation import DIMENSIONS, Shape
-from unrolled.one_hot import OneHot
+from unrolled.one_hot import Labels, OneHot
 from unrolled.unrolling import Architecture
 
 Array = Any
@@ -53,7 +53,7 @@ def check_parameters(parameters: Mapping[str, Array], net: Architecture, dtype: 
     """Raise UnrolledError unless every parameter is there with its shape, its dtype, and finite."""
     if not isinstance(parameters, Mapping):
         raise UnrolledError(f"parameters is {type(parameters).__name__}: expected a dictionary")
-    for name in parameters.keys() ^ net.parameters.keys():
+    for name in sorted(parameters.keys() ^ net.parameters.keys(), key=str):
         what = "is missing" if name in net.parameters else "is not one of this network's"
         raise UnrolledError(f"parameter {name} {what}: expected {', '.join(net.parameters)}")
     for name, (_, axes) in net.parameters.items():
@@ -116,7 +116,7 @@ def _without_padding(value: Array, over: Array, ndim: int, label: int) -> Array:
     if over is None or value.shape[-2:] != over.shape or not (labels or value.ndim == ndim):
         return value
     if labels:
-        return np.where(over, label, value.astype(np.int64))
+        return np.where(over, label, value.astype(np.int64)).view(type(value))
     return np.where(over, value.dtype.type(0), value)
 
 
@@ -320,14 +320,15 @@ def _labels(name: str, value: Array, sizes: Sizes, size: str, lowest: int) -> Ar
         sizes.get("m"),
         sizes.get("T"),
     )
-    if columns:
+    if columns and not isinstance(value, Labels):
         raise UnrolledError(
             f"{name} has shape {value.shape} and dtype {value.dtype}: integers are labels (m, T); "
             f"pass columns as floats, {name}.astype(float)"
         )
     _check_shape(name, value, ("m", "T"), sizes)
     _check_labels(name, value, sizes[size], lowest, ("m", "T"))
-    _refuse_integer_columns(name, value, size, sizes)
+    if not isinstance(value, Labels):
+        _refuse_integer_columns(name, value, size, sizes)
     return np.asfortranarray(value, dtype=np.intp)
 
 
@@ -360,7 +361,7 @@ def _array(name: str, value: Any) -> Array:
     if value is None:
         raise UnrolledError(f"{name} is None: expected an array")
     try:
-        return np.asarray(value)
+        return value if isinstance(value, Labels) else np.asarray(value)
     except Exception as error:  # whatever another library's array raises
         reason = " ".join(str(error).split())
         raise UnrolledError(f"{name} cannot be read as an array: {reason}") from None

@@ -1,81 +1,56 @@
-"""Model files: the parameters as safetensors, with the settings inside.
+"""Model files: the parameters of a network, and the settings that make it again.
 
-Nothing is unpickled and no code is run: a network with a cell of one's own is loaded by saying where
-its cell file is.
+No code is run for a file: a network with a cell of one's own is loaded by saying where its cell file
+is.
 """
 
-import json
+import inspect
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from unrolled.cells import cell_names
 from unrolled.errors import UnrolledError
-from unrolled.files import write_bytes
+from unrolled.files import check_not_locked
 from unrolled.inputs import check_parameters
-from unrolled.network import Network, build_architecture
+from unrolled.network import Network, build_architecture, real_dtype
 from unrolled.parameters import Parameters
-
-FORMAT = 1
+from unrolled.tensor_file import read, refusal, write
 
 
 def save(net: Network, path: str | Path) -> None:
-    """Write a network to `path`.
+    """Write a network to `path`, whole or not at all.
 
     Raises UnrolledError where its parameters are not in order (an older file is then left as it
-    was), or where the file cannot be written.
+    was), where the file cannot be written, or where a training writes into its folder.
     """
+    check_not_locked(Path(path).parent)
+    write_model(net, Path(path))
+
+
+def write_model(net: Network, path: Path) -> None:
+    """Write a network, in a folder that the caller has to itself."""
     check_parameters(net.parameters, net.architecture, net.dtype)
-    tensors = {name: np.ascontiguousarray(value) for name, value in net.parameters.items()}
-    # one entry, because the order of several is not the same from run to run
-    metadata = {"unrolled": json.dumps({"format": FORMAT, "settings": net.settings})}
-    write_bytes(Path(path), safetensors.numpy.save(tensors, metadata))
+    write(path, "model", {"settings": net.settings}, net.parameters)
 
 
 def load(path: str | Path, cell: Any = None) -> Network:
     """Return the network in the file `path`.
 
     `cell` says where the cell file is, for a cell that is not in the package: a model file does not
-    choose which code runs. Raises UnrolledError where there is no such file, or where it is damaged
-    or of another kind.
+    choose which code runs. Raises UnrolledError where there is no such file, where it is damaged or
+    of another kind, and where a newer version is needed.
     """
-    metadata, parameters = _read(Path(path))
+    content, tensors = read(Path(path), "model")
     try:
-        return _network(metadata, parameters, cell)
+        return _network(content.get("settings"), tensors, cell)
     except UnrolledError as error:
-        raise UnrolledError(f"model file {path}: {error}") from None
-    except Exception:  # whatever settings that nobody wrote by hand may hold
-        raise UnrolledError(f"model file {path}: its settings are damaged") from None
+        raise refusal(Path(path), "model", f"cannot be used: {error}") from None
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    try:
-        if not path.is_file():
-            raise UnrolledError(f"model file {path} is not there")
-        with safetensors.safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
-    except UnrolledError:
-        raise
-    except Exception as error:  # of safetensors, of the system, of a dtype NumPy lacks
-        reason = " ".join(str(error).split())
-        raise UnrolledError(f"model file {path} cannot be read: {reason}") from None
-    return metadata, {name: np.asfortranarray(value) for name, value in tensors.items()}
-
-
-def _network(metadata: dict[str, str], parameters: dict[str, Any], cell: Any) -> Network:
-    if "unrolled" not in metadata:
-        raise UnrolledError("it was not written by Unrolled, for it has no settings")
-    held: dict[str, Any] = json.loads(metadata["unrolled"])
-    if held["format"] != FORMAT:
-        raise UnrolledError(
-            f"it has format {held['format']}, this version reads {FORMAT}: "
-            "a newer version of Unrolled is needed"
-        )
-    settings: dict[str, Any] = held["settings"]
+def _network(settings: Any, tensors: dict[str, Any], cell: Any) -> Network:
+    _check_settings(settings)
     if cell is not None:
         settings["cell"] = cell
     elif settings["cell"] not in cell_names():
@@ -84,8 +59,29 @@ def _network(metadata: dict[str, str], parameters: dict[str, Any], cell: Any) ->
             "say where the cell file is, with cell=…"
         )
     made_of = {name: value for name, value in settings.items() if name not in ("dtype", "seed")}
-    architecture = build_architecture(**made_of)
-    check_parameters(parameters, architecture, np.dtype(settings["dtype"]))  # before making any
+    architecture, dtype = build_architecture(**made_of), real_dtype(settings["dtype"])
+    if architecture.layers > len(tensors):  # before their names are made
+        raise UnrolledError(
+            f"layers is {architecture.layers}, and {len(tensors)} tensors are there"
+        )
+    check_parameters(tensors, architecture, dtype)  # before a network of that size is made
     net = Network(**settings)
-    net.parameters = Parameters((name, parameters[name]) for name in net.architecture.parameters)
+    net.parameters = Parameters(
+        (name, np.asfortranarray(tensors.pop(name))) for name in architecture.parameters
+    )
     return net
+
+
+def _check_settings(settings: Any) -> None:
+    """Look at names and kinds only; what builds a network looks at the values."""
+    if not isinstance(settings, dict):
+        raise UnrolledError("it has no settings")
+    known = inspect.signature(build_architecture).parameters
+    needed = {n for n, it in known.items() if it.default is it.empty} | {"dtype", "seed"}
+    for name in sorted(settings.keys() - known.keys() - {"dtype", "seed"}):
+        raise UnrolledError(f"its settings have {name!r}, which is not known")
+    for name in sorted(needed - settings.keys()):
+        raise UnrolledError(f"its settings lack {name!r}")
+    for name, value in settings.items():
+        if isinstance(value, dict | list):
+            raise UnrolledError(f"its setting {name} is {value!r}: expected a number or a text")

@@ -20,6 +20,7 @@ from unrolled.tape import Tape
 from unrolled.unrolling import Architecture, Memory, Unrolled
 
 Array = Any
+_MOST_LAYERS = 1000
 
 
 class Network:
@@ -62,7 +63,7 @@ class Network:
             layers=layers, bidirectional=bidirectional, embedding=embedding, dropout=dropout,
         )  # fmt: skip
         self.table = record(self.step)  # a cell that breaks the rules says so at once
-        self.dtype = _real_dtype(dtype)
+        self.dtype = real_dtype(dtype)
         self.seed = whole_number("seed", seed, 0)
         self.engine_name = engine
         load_engine(engine)
@@ -101,7 +102,7 @@ class Network:
     def astype(self, dtype: Any) -> "Network":
         """Return a copy with its parameters in another dtype."""
         check_parameters(self.parameters, self.architecture, self.dtype)
-        dtype = _real_dtype(dtype)
+        dtype = real_dtype(dtype)
         return self._with(
             dtype, {n: value.astype(dtype, order="F") for n, value in self.parameters.items()}
         )
@@ -129,7 +130,8 @@ class Network:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state["arguments"])  # type: ignore[misc]
-        self.parameters = state["parameters"]
+        # Copies: joblib maps large arrays from a file, where they cannot be changed.
+        self.parameters = Parameters({n: np.array(v) for n, v in state["parameters"].items()})
 
     def forward(
         self, X: Array, state: Any = None, lengths: Any = None, many_to_one: bool = False,
@@ -160,9 +162,20 @@ class Network:
         dropout_seed: int | None = None,
     ) -> float:  # fmt: skip
         """Return the loss alone; the arguments are those of `loss_and_gradients`."""
+        return self.loss_and_state(X, given(Y), state, lengths, reduction, dropout_seed)[0]
+
+    def loss_and_state(
+        self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean",
+        dropout_seed: int | None = None,
+    ) -> tuple[float, dict[str, Array]]:  # fmt: skip
+        """Return the loss and the final state; the arguments are those of `loss_and_gradients`, and
+        Y may be None: then there is no loss, which is said as 0.
+        """
         batch = self.batch(X, Y, state, lengths, reduction, dropout_seed)
         with self._buffers() as memory:
-            return float(self._unrolled(self.engine, batch, frozenset(), memory=memory).loss)
+            run = self._unrolled(self.engine, batch, frozenset(), memory=memory)
+            final = {name: batch.as_given(value) for name, value in run.state.items()}
+            return float(run.loss), final
 
     def loss_and_gradients(
         self, X: Array, Y: Array, state: Any = None, lengths: Any = None,
@@ -192,14 +205,17 @@ class Network:
         reduction: str = "mean", inputs: bool = False, dropout_seed: int | None = None,
     ) -> tuple[float, dict[str, Array], dict[str, Array]]:  # fmt: skip
         """As `loss_and_gradients`, with the final state between them: what training carries on."""
-        return self.run_batch(self.batch(X, Y, state, lengths, reduction, dropout_seed), inputs)
+        batch = self.batch(X, given(Y), state, lengths, reduction, dropout_seed)
+        return self.run_batch(batch, inputs)
 
     def batch(
-        self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean",
-        dropout_seed: int | None = None,
+        self, X: Array, Y: Array = None, state: Any = None, lengths: Any = None,
+        reduction: str = "mean", dropout_seed: int | None = None, many_to_one: bool = False,
     ) -> Batch:  # fmt: skip
-        """Return what came as a Batch that was looked at; arguments as in `loss_and_gradients`."""
-        return self._batch(X, state, lengths, _given(Y), reduction, dropout_seed=dropout_seed)
+        """Return what came as a Batch that was looked at; arguments as in `loss_and_gradients`, or, where
+        Y is None, as in `forward`.
+        """
+        return self._batch(X, state, lengths, Y, reduction, many_to_one, dropout_seed)
 
     def run(self, batch: Batch, keep: frozenset[str] | None) -> Unrolled:
         """Run a batch forward, and keep the names in `keep` of every layer and direction."""
@@ -254,7 +270,7 @@ class Network:
         The arguments are those of `loss_and_gradients`; `tape.loss` and `tape.gradients` are what
         it returns. It is always the reference engine that runs: step by step, as the cell is written.
         """
-        batch = self.batch(X, Y, state, lengths, reduction, dropout_seed)
+        batch = self.batch(X, given(Y), state, lengths, reduction, dropout_seed)
         reference, parameters = load_engine("reference"), deepcopy(self.parameters)
         run = self._unrolled(reference, deepcopy(batch), None, parameters)
         found, gradients = run.backward({}, None, inputs=True)
@@ -322,6 +338,8 @@ def build_architecture(
     sizes = {"n_x": n_x, "n_a": n_a, "n_y": n_y}
     sizes = {name: check_size(name, size) for name, size in sizes.items()}
     layers = whole_number("layers", layers, 1)
+    if layers > _MOST_LAYERS:
+        raise UnrolledError(f"layers is {layers}: expected at most {_MOST_LAYERS}")
     if not isinstance(bidirectional, bool | np.bool_):
         raise UnrolledError(f"bidirectional is {bidirectional!r}: expected True or False")
     if embedding is not None:
@@ -330,7 +348,8 @@ def build_architecture(
     return Architecture(step, sizes, layers, bool(bidirectional), embedding, dropout)
 
 
-def _given(Y: Array) -> Array:
+def given(Y: Array) -> Array:
+    """Return the targets, which have to be there."""
     if Y is None:
         raise UnrolledError(
             "Y is None: expected labels (m, T) or (m,), or floats (n_y, m, T) or (n_y, m)"
@@ -338,7 +357,8 @@ def _given(Y: Array) -> Array:
     return Y
 
 
-def _real_dtype(dtype: Any) -> Any:
+def real_dtype(dtype: Any) -> Any:
+    """Return float64 or float32 as NumPy's, by name or type, or raise UnrolledError."""
     name = (
         dtype if isinstance(dtype, str) else getattr(dtype, "__name__", getattr(dtype, "name", ""))
     )

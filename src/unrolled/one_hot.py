@@ -15,6 +15,10 @@ Array = Any
 _FEW = 256  # rows up to which adding is one product with the columns as an array: it is faster
 
 
+class Labels(np.ndarray[Any, Any]):
+    """Whole numbers that are labels, whatever else they look like; `array.view(Labels)` makes them so."""
+
+
 @with_operators
 class OneHot:
     """Columns (n, m), or (n, m, T), given by `labels` (m,), or (m, T), as operand of a product.

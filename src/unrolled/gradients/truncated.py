@@ -12,7 +12,7 @@ import numpy as np
 
 from unrolled.batch import Batch
 from unrolled.errors import UnrolledError, whole_number
-from unrolled.network import Network
+from unrolled.network import Network, given
 from unrolled.parameters import Parameters
 
 Array = Any
@@ -83,7 +83,7 @@ def truncated_gradients(
         raise UnrolledError(f"k2 is {k2}: expected at least k1 = {k1}, or losses reach no step")
     if net.architecture.bidirectional:
         raise UnrolledError("the network has two directions: truncation goes with one")
-    batch = net.batch(X, Y, state, lengths, reduction, dropout_seed)
+    batch = net.batch(X, given(Y), state, lengths, reduction, dropout_seed)
     truncation = Truncation(k1, k2, batch.T)
     whole = net.run(batch, frozenset(net.step.states))
     gradients: dict[str, Array] = {}
