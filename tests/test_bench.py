@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from unrolled import threads
 from unrolled.benchmark import machine, peers, timing
 from unrolled.benchmark.cases import CELLS, SHAPES, Case, Problem, count_flops
 from unrolled.benchmark.contenders import Contender, largest_difference, ours
@@ -122,7 +123,7 @@ def test_an_old_architecture_on_a_new_processor_is_remarked(flags, architecture,
 def test_the_machine_is_described():
     here = machine.describe(1, {"PyTorch": "2"})
     assert here["processor"]
-    assert machine.usual_threads() >= 1
+    assert threads.usual_threads() >= 1
     assert list(here["versions"]) == ["unrolled", "Python", "NumPy", "PyTorch"]
     assert here["blas"]["name"]
 

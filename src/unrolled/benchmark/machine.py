@@ -10,24 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_info
 
 import unrolled
+from unrolled.threads import blas_pool, cores
 
 _CORETYPE = "OPENBLAS_CORETYPE"
 _WITH_AVX512 = ("skylakex", "cooperlake", "sapphirerapids")  # OpenBLAS's names for such processors
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def usual_threads() -> int:
-    """Return the threads of NumPy's products as they are set, by the user or by default."""
-    return int(_blas_pool().get("num_threads", cores()))
 
 
 def describe(threads: int, versions: dict[str, str]) -> dict[str, Any]:
@@ -65,7 +53,7 @@ def blas() -> dict[str, str]:
     """Return name, version and, where it says so, architecture of what multiplies for NumPy."""
     config: Any = importlib.import_module("numpy").show_config(mode="dicts")
     built = config.get("Build Dependencies", {}).get("blas", {})
-    pool = _blas_pool()
+    pool = blas_pool()
     found = {"name": built.get("name") or pool.get("internal_api") or "unknown",
              "version": pool.get("version") or built.get("version") or "",
              "architecture": pool.get("architecture") or ""}  # fmt: skip
@@ -95,16 +83,9 @@ def coretype_remark(
 
 def remark_here() -> str | None:
     """Return the remark for this machine."""
-    pool = _blas_pool()
+    pool = blas_pool()
     architecture = pool.get("architecture", "") if pool.get("internal_api") == "openblas" else ""
     return coretype_remark(_cpuinfo("flags").split(), architecture, os.environ.get(_CORETYPE))
-
-
-def _blas_pool() -> dict[str, Any]:
-    """What is known of the running BLAS: NumPy's own, where there are several."""
-    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    own = [pool for pool in pools if "numpy" in pool["filepath"].lower()]
-    return next(iter(own or pools), {})
 
 
 def _cpuinfo(key: str) -> str:

@@ -23,6 +23,7 @@ from unrolled.cells import load_cell
 from unrolled.cli import options
 from unrolled.cli.output import say
 from unrolled.errors import UnrolledError
+from unrolled.threads import usual_threads
 
 _DTYPES = ("float32", "float64")
 
@@ -65,7 +66,7 @@ def command(
         _check_place(page)
     asked = itertools.product(cells, dtypes, shapes)
     cases = list(dict.fromkeys(Case(cell, dtype=dtype, **sizes) for cell, dtype, sizes in asked))
-    threads = threads or machine.usual_threads()
+    threads = threads or usual_threads()
     there, versions, missing = _peers(threads)
     with threadpool_limits(limits=threads):
         gap = PAUSE if pause else 0.0

@@ -1,13 +1,15 @@
-"""Text as labels: a vocabulary of characters, and windows of parallel streams."""
+"""Text: how a file is read, and its characters as labels."""
 
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from unrolled.errors import UnrolledError
+from unrolled.files import read_bytes
 
 Array = Any
+_CHUNK = 1 << 20  # characters that are turned into labels at a time
 
 
 class Vocabulary:
@@ -15,43 +17,74 @@ class Vocabulary:
 
     def __init__(self, characters: str):
         self.characters = "".join(sorted(set(characters)))
-        self._labels = {character: k for k, character in enumerate(self.characters)}
+        self._codes = _codes(self.characters)
+        self.dtype = np.min_scalar_type(max(len(self.characters) - 1, 0))
 
     def __len__(self) -> int:
         return len(self.characters)
 
     def encode(self, text: str) -> Array:
-        """Return the labels (T,) of a text. Raises UnrolledError for a character not known."""
-        try:
-            return np.array([self._labels[character] for character in text], dtype=np.intp)
-        except KeyError as error:
-            raise UnrolledError(
-                f"the character {error.args[0]!r} is not in the vocabulary "
-                f"({len(self)} characters: {self.characters!r})"
-            ) from None
+        """Return the labels (T,) of a text, in the smallest unsigned dtype that holds them all.
+
+        Raises UnrolledError for a character not known.
+        """
+        labels = np.empty(len(text), self.dtype)
+        for start in range(0, len(text), _CHUNK):
+            codes = _codes(text[start : start + _CHUNK])
+            found = np.searchsorted(self._codes, codes)
+            known = np.take(self._codes, found, mode="clip") == codes if len(self) else codes < 0
+            if not known.all():
+                self._refuse(text, start + int(np.argmin(known)))
+            labels[start : start + len(codes)] = found
+        return labels
 
     def decode(self, labels: Array) -> str:
         """Return the text of labels (T,)."""
         return "".join(self.characters[label] for label in labels)
 
-
-def stream_windows(labels: Array, m: int, T: int) -> Iterator[tuple[Array, Array, bool]]:
-    """Yield windows (X, Y, fresh) of a long text for ever, X and Y (m, T) labels, Y one later.
-
-    The text is cut into m streams that are read side by side, so that each window goes on where
-    the one before ended; `fresh` where they start from the beginning. The last few characters that
-    fill no window are left out. Raises UnrolledError where the text is too short for one window.
-    """
-    if m < 1 or T < 1:
-        raise UnrolledError(f"m = {m}, T = {T}: expected whole numbers above 0")
-    length = (len(labels) - 1) // m
-    if length < T:
+    def _refuse(self, text: str, place: int) -> None:
+        before = text[:place]
+        line, column = before.count("\n") + 1, place - before.rfind("\n")
+        listed = self.characters if len(self) <= 80 else f"{self.characters[:80]}…"
         raise UnrolledError(
-            f"the text has {len(labels)} characters: expected at least m · T + 1 = {m * T + 1} "
-            f"for m = {m} sequences of T = {T} steps"
+            f"the character {text[place]!r} (line {line}, column {column}) is not in the vocabulary "
+            f"({len(self)} characters: {listed!r})"
         )
-    X = labels[: m * length].reshape(m, length)
-    Y = labels[1 : m * length + 1].reshape(m, length)
-    while True:
-        for start in range(0, length - T + 1, T):
-            yield X[:, start : start + T], Y[:, start : start + T], start == 0
+
+
+def _codes(text: str) -> Array:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a UTF-8 file, with every end of a line as a newline.
+
+    Raises UnrolledError where it cannot be read, is not UTF-8, is empty, or has only one symbol.
+    """
+    content = read_bytes(path)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UnrolledError(
+            f"{path} is not UTF-8 text: byte {content[error.start]:#04x} in line {line} (byte "
+            f"{error.start} of the file); save it as UTF-8"
+        ) from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    symbols = set(text) - {"\n"}
+    if not symbols:
+        raise UnrolledError(f"{path} is empty: expected text")
+    if len(symbols) == 1:
+        [symbol] = symbols
+        raise UnrolledError(
+            f"{path} has only one symbol, {symbol!r}: there is nothing to tell apart, expected text"
+        )
+    return text
+
+
+def looks_like_names(text: str) -> bool:
+    """Return whether a text is more likely names, one a line, than prose: short lines of few words."""
+    lines = [line for line in text[:100_000].split("\n") if line.strip()]
+    words = [len(line.split()) for line in lines]
+    short = sum(count <= 3 and len(line) <= 40 for count, line in zip(words, lines, strict=True))
+    return len(lines) >= 5 and short >= 0.9 * len(lines)

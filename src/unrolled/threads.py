@@ -1,0 +1,38 @@
+"""How many cores there are, and how many threads NumPy's products use."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from threadpoolctl import threadpool_info, threadpool_limits
+
+_WIDE = 256  # hidden units from which on a second thread gains more than it costs
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def usual_threads() -> int:
+    """Return the threads of NumPy's products as they are set, by the user or by default."""
+    return int(blas_pool().get("num_threads", cores()))
+
+
+def blas_pool() -> dict[str, Any]:
+    """Return what is known of the running BLAS: NumPy's own, where there are several."""
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    own = [pool for pool in pools if "numpy" in pool["filepath"].lower()]
+    return next(iter(own or pools), {})
+
+
+@contextlib.contextmanager
+def threads_for(n_a: int, asked: int | None = None) -> Iterator[None]:
+    """Let NumPy's products use as many threads as were asked for, or as suit n_a hidden units: one for
+    few units, where a second one would wait for the first most of the time, else as they are set.
+    """
+    with threadpool_limits(limits=asked or (1 if n_a < _WIDE else usual_threads())):
+        yield
