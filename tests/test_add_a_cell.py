@@ -12,10 +12,8 @@ import unrolled as un
 from unrolled import cells
 from unrolled.cells import load_cell
 from unrolled.cli.main import _run
-from unrolled.data.text import Vocabulary, stream_windows
 from unrolled.errors import UnrolledError
-from unrolled.training.loop import train
-from unrolled.training.optimisers import Adam
+from unrolled.training.tasks.text import text_dataset
 
 FILE = Path(__file__).parent / "peephole_lstm.py"
 
@@ -111,14 +109,10 @@ def test_a_changed_file_is_taken_as_it_is_now(tmp_path, monkeypatch):
 
 def test_it_trains_and_is_saved(peephole, tmp_path):
     text = "to be or not to be, that is the question: " * 30
-    vocabulary = Vocabulary(text)
-    n = len(vocabulary)
-    net = un.Network(peephole, n_x=n, n_a=12, n_y=n)
-    losses = []
-    for row in train(net, stream_windows(vocabulary.encode(text), 4, 10), Adam(0.03)):
-        losses.append(row.loss)
-        if row.step == 60:
-            break
+    data = text_dataset(text, False, 4, 10, 0.0, 0, "")
+    net = data.network(peephole, 12)
+    history = un.train(net, data, steps=60, optimiser=un.Adam(0.03))
+    n, losses = net.sizes["n_x"], [update.loss for update in history.updates]
     assert losses[-1] < losses[0] / 2
     un.save(net, tmp_path / "model.safetensors")
     again = un.load(tmp_path / "model.safetensors", cell=peephole)

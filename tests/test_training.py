@@ -1,251 +1,332 @@
-"""Enough of training for the demo: text, windows, optimisers, the loop, sampling, the run folder."""
+"""The training loop: what an update does, when it ends, what it keeps, what it says."""
 
-import csv
 import itertools
-import json
 import math
+import signal
+import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from problems import assert_close, problem
 
 import unrolled as un
-from unrolled.data.surnames import surnames
-from unrolled.data.text import Vocabulary, stream_windows
-from unrolled.training.loop import Metrics, train
-from unrolled.training.optimisers import SGD, Adam, clip_by_norm
-from unrolled.training.run_folder import RunFolder, running_mean
-from unrolled.training.sampling import sample
+from unrolled.data.windows import Stream, arrays
+from unrolled.training.evaluation import mean_loss
+from unrolled.training.loop import NotFiniteError, Training
+from unrolled.training.plan import Plan
 
-TEXT = "the quick brown fox jumps over the lazy dog\n" * 20
+LABELS = np.array([*range(7), *range(5, -1, -1)] * 40)
 
 
-def _network(cell="gru", n_a=8, dtype="float64", text=TEXT):
-    vocabulary = Vocabulary(text)
-    return un.Network(
-        cell, n_x=len(vocabulary), n_a=n_a, n_y=len(vocabulary), dtype=dtype
-    ), vocabulary
+def _net(n_a=8, dtype="float64", cell="gru", **options):
+    return un.Network(cell, n_x=7, n_a=n_a, n_y=7, dtype=dtype, **options)
 
 
-@given(st.text(min_size=1))
-def test_decode_undoes_encode(text):
-    vocabulary = Vocabulary(text)
-    assert vocabulary.decode(vocabulary.encode(text)) == text
-    assert len(vocabulary) == len(set(text))
+def _stream(m=2, T=20, labels=LABELS):
+    return Stream(labels[:-1], labels[1:], m, T)
 
 
-def test_an_unknown_character_is_named():
-    with pytest.raises(un.UnrolledError, match="character 'é' is not in the vocabulary"):
-        Vocabulary("cab").encode("abcé")
-
-
-@given(st.integers(1, 5), st.integers(1, 7), st.integers(0, 60))
-def test_windows_follow_each_other(m, T, extra):
-    labels = np.arange(m * T + 1 + extra)
-    windows = list(itertools.islice(stream_windows(labels, m, T), 12))
-    for X, Y, _ in windows:
-        assert X.shape == Y.shape == (m, T)
-        assert np.array_equal(Y, X + 1), "a target is the next character"
-    for (before, _, _), (X, _, fresh) in itertools.pairwise(windows):
-        if not fresh:
-            assert np.array_equal(X[:, 0], before[:, -1] + 1), "a window goes on where one ended"
-        else:
-            assert X[0, 0] == 0
-    assert windows[0][2]
-
-
-def test_a_text_too_short_for_a_window():
-    with pytest.raises(un.UnrolledError, match=r"20 characters: expected at least m · T \+ 1 = 21"):
-        next(stream_windows(np.arange(20), 4, 5))
-    assert next(stream_windows(np.arange(21), 4, 5))[0].shape == (4, 5)
-
-
-def test_surnames_are_the_census():
-    names = surnames()
-    assert len(names) == len(set(names)) == 88799
-    assert names[:3] == ["smith", "johnson", "williams"]
-    assert set("".join(names)) == set("abcdefghijklmnopqrstuvwxyz")
-
-
-def test_sgd_is_its_formula():
-    parameters, gradients = {"W": np.array([[1.0, 2.0]])}, {"W": np.array([[10.0, -4.0]])}
-    SGD(0.5).update(parameters, gradients)
-    assert np.array_equal(parameters["W"], [[-4.0, 4.0]])
-
-
-def test_adam_is_its_algorithm():
-    """Against algorithm 1 of the paper, line by line, in Python's own numbers."""
-    theta, m, v = 0.7, 0.0, 0.0
-    parameters, adam = {"W": np.array([[0.7]])}, Adam(0.01, 0.8, 0.95, 1e-3)
-    for t, g in enumerate([0.3, -1.2, 0.5, 2.0, 0.0], start=1):
-        m, v = 0.8 * m + 0.2 * g, 0.95 * v + 0.05 * g * g
-        theta -= 0.01 * (m / (1 - 0.8**t)) / (math.sqrt(v / (1 - 0.95**t)) + 1e-3)
-        adam.update(parameters, {"W": np.array([[g]])})
-        assert_close(parameters["W"], [[theta]], 14)
-
-
-@pytest.mark.torch
-def test_adam_is_pytorchs():
-    torch = pytest.importorskip("torch")
-    random = np.random.default_rng(0)
-    ours = {"W": random.standard_normal((3, 4))}
-    theirs = torch.tensor(ours["W"].copy(), requires_grad=True)
-    adam, reference = Adam(0.01), torch.optim.Adam([theirs], lr=0.01)
-    for _ in range(20):
-        g = random.standard_normal((3, 4))
-        theirs.grad = torch.tensor(g)
-        reference.step()
-        adam.update(ours, {"W": g})
-    assert_close(ours["W"], theirs.detach().numpy(), 13)
-
-
-@given(st.floats(1e-3, 1e3))
-def test_clipping_keeps_the_direction(limit):
-    gradients = {"W": np.array([[3.0, 0.0]]), "b": np.array([[-4.0]])}
-    assert clip_by_norm(gradients, limit) == 5.0
-    assert math.isclose(
-        math.hypot(3 * gradients["W"][0, 0] / 3, gradients["b"][0, 0]), min(limit, 5.0)
-    )
-    assert math.isclose(gradients["W"][0, 0] * -4, gradients["b"][0, 0] * 3)
-
-
-def test_the_state_is_carried_and_fresh_ones_start_at_zero():
-    net, vocabulary = _network()
-    windows = itertools.islice(stream_windows(vocabulary.encode(TEXT), 2, 200), 3)
-    windows = list(windows)
-    assert [fresh for _, _, fresh in windows] == [True, False, True]
+def test_the_state_is_carried_and_starts_at_zero_in_each_epoch():
+    net, source = _net(), _stream()
     expected, state = [], None
-    for X, Y, fresh in windows:
-        run = net.forward(X, None if fresh else state)
-        expected.append(net.loss(X, Y, None if fresh else state))
-        state = run.state
-    found = [row.loss for row in train(net, windows, SGD(1e-300))]
-    assert_close(found, expected, 15)
+    for window in [*source.windows(0), *source.windows(1)]:
+        state = None if window.carried is None else state
+        loss, state = net.loss_and_state(window.X, window.Y, state)
+        expected.append(loss)
+    history = un.train(net, source, epochs=2, optimiser=un.SGD(1e-300))
+    assert_close([u.loss for u in history.updates], expected, 14)
+    assert [u.epoch for u in history.updates] == [1] * source.updates + [2] * source.updates
+    assert history.ended_by == "epochs"
 
 
-def test_training_lowers_the_loss_and_is_repeatable():
+def test_an_update_is_one_step_down_the_clipped_gradients():
+    net, source = _net(), _stream()
+    other = _net()
+    window = next(source.windows(0))
+    loss, gradients = other.loss_and_gradients(window.X, window.Y)
+    norm = math.sqrt(sum((g**2).sum() for g in gradients.values()))
+    history = un.train(net, source, steps=1, optimiser=un.SGD(0.5), clip_norm=norm / 3)
+    [update] = history.updates
+    assert update.clipped
+    assert update.gradient_norm == pytest.approx(norm)
+    assert update.loss == pytest.approx(loss)
+    assert update.learning_rate == 0.5
+    assert update.targets == window.Y.size
+    for name, value in other.parameters.items():
+        assert_close(net.parameters[name], value - 0.5 * gradients[name] / 3, 12)
+
+
+def test_clipping_by_value():
+    net, source, other = _net(), _stream(), _net()
+    window = next(source.windows(0))
+    gradients = other.loss_and_gradients(window.X, window.Y)[1]
+    history = un.train(net, source, steps=1, optimiser=un.SGD(1.0), clip_norm=None, clip_value=0.01)
+    assert history.updates[0].clipped
+    for name, value in other.parameters.items():
+        assert_close(net.parameters[name], value - np.clip(gradients[name], -0.01, 0.01), 12)
+    history = un.train(_net(), source, steps=1, clip_norm=None)
+    assert not history.updates[0].clipped
+
+
+def test_training_learns_and_is_repeatable():
     def run():
-        net, vocabulary = _network(dtype="float32")
-        windows = itertools.islice(stream_windows(vocabulary.encode(TEXT), 4, 12), 80)
-        rows = list(train(net, windows, Adam(0.02)))
-        return net, rows
+        net = _net(dtype="float32", layers=2, dropout=0.2)
+        return net, un.train(net, _stream(4, 12), steps=150, optimiser=un.Adam(0.02), seed=3)
 
     (one, first), (other, second) = run(), run()
-    assert first[0].loss == pytest.approx(math.log(28), rel=0.1)
-    assert first[-1].loss < 1.2
-    assert [r.loss for r in first] == [r.loss for r in second]
+    assert first.updates[0].loss == pytest.approx(math.log(7), rel=0.1)
+    assert first.updates[-1].loss < 0.5
+    assert [u.loss for u in first.updates] == [u.loss for u in second.updates]
     for name, value in one.parameters.items():
         assert value.tobytes() == other.parameters[name].tobytes()
-    assert [r.step for r in first] == list(range(1, 81))
-    assert all(r.targets == 48 for r in first)
+    assert [u.step for u in first.updates] == list(range(1, 151))
 
 
-def test_the_loop_clips():
-    net, vocabulary = _network()
-    before = {name: value.copy() for name, value in net.parameters.items()}
-    window = next(stream_windows(vocabulary.encode(TEXT), 2, 20))
-    [row] = train(net, [window], SGD(1.0), clip=0.01)
-    moved = math.sqrt(sum(np.sum((net.parameters[n] - v) ** 2) for n, v in before.items()))
-    assert row.clipped
-    assert row.gradient_norm > 0.01
-    assert moved == pytest.approx(0.01, rel=1e-9)
+def test_dropout_is_drawn_anew_in_each_step_and_by_seed():
+    def losses(seed):
+        net = _net(layers=2, dropout=0.5)
+        source = arrays(LABELS[None, :20], LABELS[None, 1:21], m=1)
+        return [
+            u.loss
+            for u in un.train(net, source, steps=3, optimiser=un.SGD(1e-300), seed=seed).updates
+        ]
+
+    assert losses(0) == losses(0)
+    assert losses(0) != losses(1)
+    assert len(set(losses(0))) == 3
 
 
-@pytest.mark.parametrize("make", [
-    lambda: SGD(0), lambda: SGD(-1.0), lambda: Adam(math.nan), lambda: SGD("a"), lambda: Adam(None),
-    lambda: SGD(math.inf), lambda: Adam(beta1=2), lambda: Adam(beta2=1.0), lambda: Adam(epsilon=0),
-    lambda: list(train(_network()[0], [], SGD(1.0), clip=None)),
-    lambda: sample(*_network(), count=0), lambda: sample(*_network(), seed=-1),
-    lambda: sample(*_network(), longest=0), lambda: sample(*_network(), temperature="a"),
-    lambda: sample(un.Network("rnn", n_x=2, n_a=3, n_y=2, output="linear"), Vocabulary("ab")),
-    lambda: sample(un.Network("rnn", n_x=3, n_a=3, n_y=2), Vocabulary("ab")),
-    lambda: list(train(_network()[0], [], SGD(1.0), clip=0.0)),
-    lambda: list(train(_network()[0], [], SGD(1.0), clip=math.nan)),
-    lambda: next(stream_windows(np.arange(9), 0, 1)),
-    lambda: next(stream_windows(np.arange(9), 1, 0)),
-    lambda: sample(_network()[0], Vocabulary("ab"), prefix="a"),
+@pytest.mark.parametrize(("ends", "ended_by", "count"), [
+    ({"steps": 7}, "steps", 7), ({"epochs": 1}, "epochs", 12), ({"steps": 7, "epochs": 1}, "steps", 7),
+    ({"steps": 99, "epochs": 2}, "epochs", 24), ({"seconds": 1e-9, "steps": 50}, "seconds", 1),
+    ({"steps": 1}, "steps", 1), ({"steps": 12, "epochs": 1}, "steps", 12),
 ])  # fmt: skip
-def test_settings_that_make_no_sense(make):
-    with pytest.raises(un.UnrolledError, match="expected"):
-        make()
+def test_it_ends_at_the_first_end(ends, ended_by, count):
+    source = _stream()
+    assert source.updates == 13
+    history = un.train(_net(), Stream(LABELS[:481], LABELS[1:482], 2, 20), **ends)
+    assert len(history.updates) == count
+    assert history.ended_by == ended_by
 
 
-def test_the_smallest_temperature_takes_the_likeliest():
-    net, vocabulary = _network()
-    assert len(set(sample(net, vocabulary, 5, temperature=1e-310))) == 1
+def test_the_best_on_held_back_data_is_kept():
+    net = _net(24)
+    kept = {}
+
+    def keep(update, training):
+        kept[update.step] = {n: v.copy() for n, v in training.net.parameters.items()}
+
+    held_back = _stream(1, 30, np.random.default_rng(0).integers(0, 7, 100))
+    history = un.train(net, _stream(2, 10), validation=held_back, steps=60, every=7,
+                       optimiser=un.Adam(0.05), callbacks=[keep])  # fmt: skip
+    looked = {u.step: u.validation_loss for u in history.updates if u.validation_loss is not None}
+    assert list(looked) == [7, 14, 21, 28, 35, 42, 49, 56, 60]
+    assert history.best_step == min(looked, key=looked.get)
+    assert history.best_step != 60, "or nothing is tested"
+    assert history.best_loss == min(looked.values())
+    assert_close(mean_loss(net, held_back), history.best_loss, 14)
+    for name, value in kept[history.best_step].items():
+        assert np.array_equal(value, net.parameters[name])
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_parameters():
-    p = problem("rnn", "relu", output="linear")
-    p.net.parameters["W_aa"] *= 1e200
+def test_patience_ends_it():
+    held_back = _stream(1, 30, np.random.default_rng(0).integers(0, 7, 100))
+    history = un.train(_net(24), _stream(2, 10), validation=held_back, steps=1000, every=5, patience=3,
+                       optimiser=un.Adam(0.05))  # fmt: skip
+    assert history.ended_by == "patience"
+    assert history.updates[-1].step == history.best_step + 15
+
+
+def test_held_back_data_are_looked_at_seldom_where_they_are_many():
+    plan, few, many = Plan(steps=1), _stream(2, 100), _stream(1, 2)
+    assert plan.looks_every(few) == max(25, 4 * few.updates)
+    assert plan.looks_every(many) == 4 * many.updates > 25
+    assert plan.looks_every(None) == 100
+    assert Plan(steps=1, every=3).looks_every(many) == 3
+
+
+def test_callbacks_see_each_update_and_end_it():
+    seen, others = [], []
+
+    def stop(update, training):
+        seen.append((update.step, training.place.step))
+        return update.step == 4
+
+    history = un.train(
+        _net(), _stream(), steps=50, callbacks=[stop, lambda u, _: others.append(u.step)]
+    )
+    assert seen == [(k, k) for k in range(1, 5)]
+    assert others == [1, 2, 3, 4]
+    assert history.ended_by == "asked"
+
+
+def test_ctrl_c_finishes_the_update_and_interrupts():
+    net = _net()
+
+    def interrupt(update, _):
+        if update.step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 3"):
+        un.train(net, _stream(), steps=50, callbacks=[interrupt])
+    assert signal.getsignal(signal.SIGINT) is before
+    other = _net()
+    un.train(other, _stream(), steps=3)
+    for name, value in other.parameters.items():
+        assert np.array_equal(value, net.parameters[name])
+
+
+def test_it_trains_in_another_thread():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(un.train(_net(), _stream(), steps=2)))
+    thread.start()
+    thread.join()
+    assert len(found[0].updates) == 2
+
+
+def test_a_training_can_be_left_and_taken_up():
+    net, other = _net(), _net()
+    un.train(net, _stream(), steps=20)
+    training = Training(other, _stream(), un.Adam(), Plan(steps=20))
+    first = list(itertools.islice(training.updates(), 5))
+    rest = list(training.updates())
+    assert [u.step for u in first + rest] == list(range(1, 21))
+    for name, value in net.parameters.items():
+        assert np.array_equal(value, other.parameters[name])
+
+
+def test_a_loss_that_is_no_number_says_what_went_first():
+    p = problem("rnn", "relu", output="linear", T=6)
+    p.net.parameters["W_aa"] *= 1e60
     before = {name: value.copy() for name, value in p.net.parameters.items()}
-    with pytest.raises(un.UnrolledError, match="not finite at step 1: try a learning rate"):
-        list(train(p.net, [(p.X, p.Y, True)], SGD(0.1)))
+    with np.errstate(all="ignore"):
+        tape = p.net.tape(*p.arguments[:2])
+    order = ["z_a", "a", "z_y", "y_hat", "losses"]
+    t, name = next(
+        (t, name) for t in range(6) for name in order if not np.isfinite(tape[t][name]).all()
+    )
+    assert t > 0
+    symbol = {"z_a": "z_a", "a": "a", "z_y": "z_y", "y_hat": "ŷ", "losses": "losses"}[name]
+    words = rf"loss is not finite at step 1 \(first {symbol}⟨{t}⟩ = (inf|nan), "
+    with pytest.raises(un.UnrolledError, match=words) as caught:
+        un.train(p.net, (p.X, p.Y), steps=3)
+    assert "the network is now the one with the last finite loss" in str(caught.value)
     for name, value in before.items():
         assert np.array_equal(value, p.net.parameters[name])
 
 
-def test_samples_follow_the_seed_and_the_prefix():
-    net, vocabulary = _network(n_a=24)
-    windows = itertools.islice(stream_windows(vocabulary.encode(TEXT), 4, 22), 250)
-    list(train(net, windows, Adam(0.02)))
-    texts = sample(net, vocabulary, 3, prefix="\nthe quick b", temperature=0.1, longest=60)
-    assert texts == ["rown fox jumps over the lazy dog"] * 3
-    wild = sample(net, vocabulary, 3, prefix="\n", temperature=3.0, seed=1)
-    assert wild == sample(net, vocabulary, 3, prefix="\n", temperature=3.0, seed=1)
-    assert wild != sample(net, vocabulary, 3, prefix="\n", temperature=3.0, seed=2)
-    assert all(len(t) <= 5 for t in sample(net, vocabulary, 9, longest=5))
+def test_a_gradient_that_is_no_number_says_what_went_first():
+    p = problem("rnn", "relu", output="linear", T=3, m=1)
+    net = p.net
+    net.parameters["W_ya"] *= 1e160
+    net.parameters["W_aa"] *= 1e100
+    net.parameters["W_ax"] *= 1e-200
+    net.parameters["b_a"][:] = 1e-160
+    with pytest.raises(NotFiniteError, match=r"is not finite at step 1 \(first "):
+        list(Training(net, arrays(p.X, p.Y), un.Adam(), Plan(steps=1)).updates())
 
 
-def test_sampling_follows_the_probabilities():
-    """Of a network whose logits are its output bias, characters come as often as softmax says."""
-    net, vocabulary = _network(text="abc")
+def test_the_last_good_network_is_kept_where_it_diverges():
+    """Of two updates the second goes wrong: the network is that of which a finite loss is known."""
+    net = un.Network("rnn", n_x=1, n_a=2, n_y=1, activation="relu", output="linear", seed=1)
     for value in net.parameters.values():
-        value[:] = 0
-    net.parameters["b_y"][:, 0] = np.log([0.5, 0.3, 0.2])
-    drawn = sample(net, vocabulary, 20000, prefix="a", stop="", longest=1, seed=4)
-    shares = np.array([drawn.count(c) for c in "abc"]) / 20000
-    assert np.abs(shares - [0.5, 0.3, 0.2]).max() < 4 * math.sqrt(0.25 / 20000)
+        np.abs(value, out=value)
+    net.parameters["W_aa"] *= 0.3
+    X, Y = np.full((1, 1, 40), 5.0), np.full((1, 1, 40), 1e6)
+    start = {name: value.copy() for name, value in net.parameters.items()}
+    with pytest.raises(un.UnrolledError, match="not finite at step 2"):
+        un.train(net, (X, Y), steps=9, optimiser=un.SGD(1e3), clip_norm=None)
+    for name, value in start.items():
+        assert np.array_equal(value, net.parameters[name])
+    assert math.isfinite(net.loss(X, Y))
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan])
-def test_a_temperature_that_is_none(temperature):
-    net, vocabulary = _network()
-    with pytest.raises(un.UnrolledError, match="temperature is"):
-        sample(net, vocabulary, temperature=temperature)
+def test_parameters_that_overflow_are_put_back():
+    net = _net()
+    before = {name: value.copy() for name, value in net.parameters.items()}
+    net.parameters["b_y"] += 1e308 * np.sign(-1.0)
+    before["b_y"] = net.parameters["b_y"].copy()
+    with pytest.raises(un.UnrolledError, match="size of the parameters is not finite at step 1"):
+        un.train(net, _stream(), steps=3, optimiser=un.SGD(1.79e308), clip_norm=None)
+    for name, value in before.items():
+        assert np.array_equal(value, net.parameters[name])
 
 
-def test_the_run_folder_holds_what_other_tools_read(tmp_path):
-    net, _ = _network()
-    rows = [Metrics(k, 3.0 / k, 0.1, False, 48, 0.01) for k in range(1, 30)]
-    folder = RunFolder(tmp_path / "deep" / "run")
-    folder.write_model(net)
-    folder.write_metrics(rows)
-    folder.write_samples({"before": ["a", "b"], "after": ["c"]})
-    folder.write_curve(rows, 3.3, 0.2)
-    folder.write_json("settings.json", {"ŷ": 1})
-    with open(folder.path / "metrics.csv", encoding="utf-8", newline="") as file:
-        read = list(csv.DictReader(file))
-    assert [float(row["loss"]) for row in read] == [row.loss for row in rows]
-    assert json.loads((folder.path / "settings.json").read_text("utf-8")) == {"ŷ": 1}
-    assert (folder.path / "samples.txt").read_text("utf-8") == "# before\na\nb\n\n# after\nc\n"
-    assert (folder.path / "loss.png").read_bytes().startswith(b"\x89PNG")
-    assert un.load(folder.path / "model.safetensors").settings == net.settings
-    assert len(list(folder.path.iterdir())) == 5, "no temporary file is left"
+@pytest.mark.parametrize(("options", "words"), [
+    ({}, "no end is said"), ({"steps": 0}, "steps is 0"), ({"steps": 1.5}, "steps is 1.5"),
+    ({"epochs": -1}, "epochs is -1"), ({"seconds": 0}, "seconds is 0"),
+    ({"steps": 5, "schedule": "step"}, "schedule is 'step'"),
+    ({"seconds": 5, "schedule": "cosine"}, "has to know the end"), ({"steps": 5, "warmup": -1}, "warmup"),
+    ({"steps": 5, "clip_norm": 0}, "clip_norm is 0"), ({"steps": 5, "clip_value": -1}, "clip_value is -1"),
+    ({"steps": 5, "clip_norm": math.nan}, "clip_norm is nan"), ({"steps": 5, "every": 0}, "every is 0"),
+    ({"steps": 5, "patience": 0}, "patience is 0"), ({"steps": 5, "seed": -1}, "seed is -1"),
+    ({"steps": 5, "resume": True}, "resume goes with out"),
+    ({"steps": 5, "patience": 3}, "patience goes with held-back data"),
+])  # fmt: skip
+def test_a_plan_that_makes_no_sense(options, words):
+    with pytest.raises(un.UnrolledError, match=words):
+        un.train(_net(), _stream(), **options)
 
 
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
-    (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(un.UnrolledError, match="is there already: name another folder"):
-        RunFolder(tmp_path)
-    with pytest.raises(un.UnrolledError, match="is there already"):
-        RunFolder(tmp_path / "thesis.txt")
-    with pytest.raises(un.UnrolledError, match="cannot be made"):
-        RunFolder(tmp_path / "thesis.txt" / "run")
-    assert (tmp_path / "thesis.txt").read_text() == "mine"
+@pytest.mark.parametrize("data", [None, [1, 2], (1,), "names.txt", np.zeros((3, 4))])
+def test_data_that_are_none(data):
+    with pytest.raises(un.UnrolledError, match=r"data is .*expected what load_data returns"):
+        un.train(_net(), data, steps=1)
 
 
-def test_running_mean_of_a_constant_is_the_constant():
-    assert running_mean([2.5] * 7) == pytest.approx([2.5] * 7, rel=1e-12)
+def test_a_source_without_windows():
+    class Empty:
+        updates, settings, cut = 0, {}, False
+
+        def windows(self, epoch):
+            return iter(())
+
+    with pytest.raises(un.UnrolledError, match="the data have no target"):
+        un.train(_net(), Empty(), steps=1)
+
+
+def test_the_last_good_network_is_that_of_the_last_finite_loss():
+    """Parameters are spoilt after the fifth update: the loss before it was the last good one."""
+    p, after = problem("rnn", "relu", output="linear"), {}
+
+    def spoil(update, training):
+        after[update.step] = {n: v.copy() for n, v in training.net.parameters.items()}
+        if update.step == 5:
+            training.net.parameters["W_aa"] *= 1e200
+
+    with pytest.raises(un.UnrolledError, match="not finite at step 6"):
+        un.train(p.net, (p.X, p.Y), steps=9, optimiser=un.SGD(1e-3), callbacks=[spoil])
+    for name, value in after[4].items():
+        assert np.array_equal(p.net.parameters[name], value)
+
+
+def _runaway(labels):
+    """A plain network with relu whose state grows fivefold in each step, and a stream it sees."""
+    net = un.Network("rnn", n_x=3, n_a=4, n_y=3, activation="relu", dtype="float32", seed=0)
+    net.parameters["W_aa"][:] = 5 * np.eye(4, dtype="float32")
+    net.parameters["b_a"][:], net.parameters["W_ya"][:] = 1, 0
+    return net, Stream(labels[:-1], labels[1:], 1, 50)
+
+
+def test_held_back_data_on_which_the_state_overflows_end_nothing(tmp_path):
+    net, long = _runaway(np.tile([0, 1, 2], 100))
+    assert math.isnan(mean_loss(net, long))
+    short = Stream(long.X[:20], long.Y[:20], 1, 20)
+    history = un.train(
+        net, short, validation=long, steps=3, every=1, optimiser=un.SGD(1e-9), out=tmp_path / "run"
+    )
+    assert len(history.updates) == 3
+    assert history.best_loss is None
+    assert (tmp_path / "run" / "report.html").exists()
+    un.train(_runaway(long.X)[0], short, validation=long, steps=5, every=1, optimiser=un.SGD(1e-9),
+             out=tmp_path / "run", resume=True)  # fmt: skip
+    assert (tmp_path / "run" / "metrics.csv").read_text("utf-8").count(",nan,") == 5
+
+
+def test_a_state_that_overflows_from_window_to_window_is_said(tmp_path):
+    net, long = _runaway(np.tile([0, 1, 2], 100))
+    words = r"not finite at step 2.*kept in"
+    with pytest.raises(un.UnrolledError, match=words):
+        un.train(net, long, steps=9, optimiser=un.SGD(1e-9), out=tmp_path / "run")
+    assert (tmp_path / "run" / "model.safetensors").exists()
