@@ -17,12 +17,12 @@ from unrolled.errors import UnrolledError
 _WELCOME = """Unrolled: recurrent networks whose every number can be seen. Three commands to try:
 
   unrolled demo                 trains a network on real surnames, and proves its gradients
+  unrolled train digits         trains on handwritten digits; or on a FILE of your own
   unrolled equations lstm       prints every equation, forward and backward, with shapes
-  unrolled gradcheck gru        proves hand-derived gradients, entry by entry
 
 `unrolled --help` lists all commands, `unrolled COMMAND --help` has an example of each."""
 
-_NOT_COMMANDS = ("main", "options", "output")
+_NOT_COMMANDS = ("main", "options", "output", "progress")
 
 
 class _Commands(click.Group):

@@ -63,3 +63,9 @@ def network(command: Command) -> Command:
     ]):  # fmt: skip
         command = option(command)
     return command
+
+
+def own_cell(command: Command) -> Command:
+    """--cell PATH, for a run with a cell that is not in the package."""
+    return click.option("--cell", type=click.Path(),
+                        help="The cell file, where the run has one of its own.")(command)  # fmt: skip
