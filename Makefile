@@ -15,7 +15,7 @@ check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: .venv/installed
+docs: .venv/installed-test
 	$(BIN)/python docs/refresh.py
 
 bench: .venv/installed-bench
@@ -24,7 +24,7 @@ bench: .venv/installed-bench
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Unrolled needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable ".[data]"
 	touch $@
 
 .venv/installed-test: .venv/installed

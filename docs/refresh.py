@@ -10,6 +10,7 @@ Between `<!-- printed: ... -->` and `<!-- end -->` stands nothing typed by hand:
     printed: output                      what the Python block above prints, when it is run
     printed: file rnn                    the cell file
     printed: functions                   what a cell may call
+    printed: dls                         the course's functions
 """
 
 import contextlib
@@ -20,9 +21,10 @@ import shlex
 import sys
 from pathlib import Path
 
-from unrolled import activations, notation
+from unrolled import activations, dls, notation
 from unrolled.cells import load_cell
 from unrolled.cli.main import _unrolled
+from unrolled.dls import char
 from unrolled.equations.printers import LATEX, Printer
 from unrolled.equations.step import build_step
 from unrolled.equations.table import record
@@ -67,6 +69,8 @@ def _print(what: str, before: str) -> str:
         return _legend()
     if kind == "functions":
         return _functions()
+    if kind == "dls":
+        return _dls()
     if kind == "file":
         return _fence(
             "python", inspect.getsource(sys.modules[load_cell(words[0]).forward.__module__])
@@ -129,6 +133,21 @@ def _functions() -> str:
             takes = ", ".join(inspect.signature(function).parameters)
             said = (inspect.getdoc(function) or "").splitlines()[0]
             lines.append(f"| `unrolled.{module}.{name}({takes})` | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def _dls() -> str:
+    """List the course's functions, module by module, by the first sentence of each docstring."""
+    lines = ["| function | |", "|---|---|"]
+    for module in (dls, char, dls.rnn_utils):
+        for name in module.__all__:
+            function = getattr(module, name)
+            if module is dls and name in dls.rnn_utils.__all__:
+                continue
+            takes = ", ".join(inspect.signature(function).parameters)
+            said = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
+            room = module.__name__.removeprefix("unrolled.")
+            lines.append(f"| `{room}.{name}({takes})` | {said} |")
     return "\n".join(lines) + "\n"
 
 

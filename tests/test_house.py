@@ -13,15 +13,16 @@ ROOT = Path(unrolled.__file__).parent
 
 # From the bottom to the top; a file may import what stands below it, and its own level.
 LEVELS = [
-    {"errors", "notation"},
-    {"functions", "activations", "parts", "one_hot", "files"},
+    {"errors", "notation", "file_entry"},
+    {"functions", "activations", "parts", "one_hot", "files", "tensor_file", "threads"},
     {"cells", "outputs", "embedding", "batch"},
     {"equations"},
     {"engines"},
     {"unrolling"},
     {"tape", "inputs", "initialisation", "parameters", "network"},
     {"gradients", "model_file", "data"},
-    {"training", "benchmark"},
+    {"training", "benchmark", "dls"},
+    {"interop"},
     {"cli", "__main__"},
 ]
 CORE = ("errors", "notation", "functions", "activations", "parts", "one_hot", "cells", "outputs",
