@@ -60,10 +60,6 @@ def _network(settings: Any, tensors: dict[str, Any], cell: Any) -> Network:
         )
     made_of = {name: value for name, value in settings.items() if name not in ("dtype", "seed")}
     architecture, dtype = build_architecture(**made_of), real_dtype(settings["dtype"])
-    if architecture.layers > len(tensors):  # before their names are made
-        raise UnrolledError(
-            f"layers is {architecture.layers}, and {len(tensors)} tensors are there"
-        )
     check_parameters(tensors, architecture, dtype)  # before a network of that size is made
     net = Network(**settings)
     net.parameters = Parameters(

@@ -57,7 +57,7 @@ def autoregression(values: Array, targets: Array, held_back: int, order: int) ->
     lagged = [values[order - 1 - k : L - 1 - k] for k in range(order)]
     inputs = np.hstack([*lagged, np.ones((L - order, 1))])
     wanted = values[order:][:, targets]
-    fitted, *_ = np.linalg.lstsq(inputs[:-held_back], wanted[:-held_back])
+    fitted, *_ = np.linalg.lstsq(inputs[:-held_back], wanted[:-held_back], rcond=None)
     error = inputs[-held_back:] @ fitted - wanted[-held_back:]
     return np.asarray((error**2).mean(axis=0))
 
