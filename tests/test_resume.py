@@ -375,6 +375,11 @@ def test_a_run_that_is_over_stays_as_it_is(tmp_path, names, ends):
     assert again.returncode == 0, again.stderr
     assert {name: (tmp_path / "run" / name).read_bytes() for name in SAME} == before
     assert _losses(tmp_path / "run") == rows
+    if "--patience" in ends:
+        more = unrolled("train", "--resume", "run", "--patience", "0", "--steps", str(len(rows) + 5),
+                        cwd=tmp_path)  # fmt: skip
+        assert more.returncode == 0, more.stderr
+        assert len(_losses(tmp_path / "run")) == len(rows) + 5
 
 
 @unix

@@ -2,7 +2,9 @@
 and the two checks of numbers that everything asks for.
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,15 @@ def number_below_one(name: str, value: Any) -> float:
 def is_number(value: Any) -> bool:
     """Return whether a value is a real number, and not a truth value."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+@contextlib.contextmanager
+def about(what: str) -> Iterator[None]:
+    """Begin the sentence of an UnrolledError with what it is about."""
+    try:
+        yield
+    except UnrolledError as error:
+        raise UnrolledError(f"{what}: {error}") from None
 
 
 def one_line(text: str, longest: int = 300) -> str:

@@ -176,10 +176,7 @@ def _new(file: str | None, asked: dict[str, Any]) -> _Run:
         plan["schedule"] = usual.schedule if plan["steps"] or plan["epochs"] else "constant"
     if plan["patience"] is None and data.validation is not None:
         plan["patience"] = usual.patience
-    for name in ("clip_norm", "clip_value", "patience"):
-        if plan[name] in (math.inf, 0):
-            plan[name] = None
-    how = Plan(**plan)
+    how = _plan(plan)
     check_fits(net, data.training, how, data.validation)  # before a folder is made
     out = asked["out"]
     folder = RunFolder(out) if out else RunFolder.named_by_time(Path(file).stem)
@@ -207,13 +204,17 @@ def _resumed(context: click.Context, file: str | None, asked: dict[str, Any]) ->
         net = Network(**settings["network"] | _own_cell(context, settings["network"]["cell"]))
         optimiser = make_optimiser(**settings["optimiser"])
         ends = {end: asked[end] for end in _ENDS}
-        new = (ends if any(ends.values()) else {}) | _said(patience=asked["patience"])
-        plan = Plan(**settings["plan"] | new)
+        new = ends if any(ends.values()) else {}
+        if asked["patience"] is not None:
+            new = new | {"patience": asked["patience"]}
+        plan = _plan(settings["plan"] | new)
         return _Run(load_data(**origin), net, optimiser, plan, folder, settings["threads"])
 
 
-def _said(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+def _plan(said: dict[str, Any]) -> Plan:
+    """Return a plan from options, of which inf and 0 switch off."""
+    off = {n: None for n in ("clip_norm", "clip_value", "patience") if said[n] in (math.inf, 0)}
+    return Plan(**said | off)
 
 
 def _own_cell(context: click.Context, cell: str) -> dict[str, Any]:
@@ -225,7 +226,7 @@ def _own_cell(context: click.Context, cell: str) -> dict[str, Any]:
                 f"--cell is that of the run, {cell}, and cannot be changed by --resume"
             )
         return {}
-    if context.get_parameter_source("cell") != ParameterSource.COMMANDLINE:
+    if not said:
         raise UnrolledError(
             f"the cell of the run is the file {cell!r}: say where it is with --cell"
         )

@@ -82,9 +82,14 @@ def read_text(path: Path) -> str:
     return text
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text that are not blank."""
+    return [line for line in text.split("\n") if line.strip()]
+
+
 def looks_like_names(text: str) -> bool:
     """Return whether a text is more likely names, one a line, than prose: short lines of few words."""
-    lines = [line for line in text[:100_000].split("\n") if line.strip()]
+    lines = lines_of(text[:100_000])
     words = [len(line.split()) for line in lines]
     short = sum(count <= 3 and len(line) <= 40 for count, line in zip(words, lines, strict=True))
     return len(lines) >= 5 and short >= 0.9 * len(lines)

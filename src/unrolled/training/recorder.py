@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class Recorder:
 
         Raises UnrolledError where the run in the folder was another one.
         """
-        settings = self.settings()
+        settings = self.settings
         if resume:
             with sound_settings(self.folder.path):
                 before = read_settings(self.folder.path)
@@ -60,8 +61,9 @@ class Recorder:
         self.training.before = float(rows[-1]["seconds"]) if rows else 0.0
         self.folder.write_json("settings.json", settings)
 
+    @cached_property
     def settings(self) -> dict[str, Any]:
-        """What was asked for, and of which versions."""
+        """What was asked for, and of which versions; the data are gone through for their fingerprint."""
         training = self.training
         return {
             "unrolled": unrolled.__version__, "python": platform.python_version(),
@@ -130,7 +132,7 @@ class Recorder:
         write_curve(self.folder.path / "loss.png", rows, references)
         samples = self._samples() | ({"the network that is kept": texts} if texts else {})
         result = Result(rows, measures, references, verdict, ended_by, self.training.place, samples)
-        write_report(self.folder.path, self.settings(), result)
+        write_report(self.folder.path, self.settings, result)
 
 
 def _check_same(before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -11,7 +11,6 @@ report.html         all of it on one page
 
 import contextlib
 import csv
-import hashlib
 import io
 import json
 import math
@@ -22,6 +21,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from unrolled.data.windows import fingerprint
 from unrolled.errors import UnrolledError, one_line
 from unrolled.files import lock, read_bytes, remove_leftovers, write_text
 from unrolled.model_file import write_model
@@ -150,7 +152,7 @@ def cell_digest(cell: Any) -> str | None:
     """Return a short text that is another one for another cell file; None for a cell that is none."""
     if not str(cell).endswith(".py"):
         return None
-    return hashlib.sha256(read_bytes(Path(str(cell)))).hexdigest()[:16]
+    return fingerprint(np.frombuffer(read_bytes(Path(str(cell))), np.uint8))
 
 
 @contextlib.contextmanager

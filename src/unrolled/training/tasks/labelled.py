@@ -1,7 +1,7 @@
 """Sequences with one label each: which class is it?"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from unrolled.data.scaling import mean_and_scale, standard
 from unrolled.data.tables import LabelledSequences
 from unrolled.data.text import Vocabulary
 from unrolled.data.windows import Sequences, Source, split_off
-from unrolled.errors import UnrolledError
+from unrolled.errors import UnrolledError, about
 from unrolled.network import Network
 from unrolled.training.evaluation import predictions
 from unrolled.training.tasks import Dataset, Measures, Usual, mean_and_scale_of, texts
@@ -101,19 +101,18 @@ class Labelled:
         if self.vocabulary is not None:
             if not isinstance(data.sequences[0], str):
                 raise UnrolledError("the sequences are numbers: the run was trained on text")
-            return np.concatenate([self._encoded(k, text) for k, text in enumerate(data.sequences)])
+            return np.concatenate(list(self._encoded(self.vocabulary, data.sequences)))
         if isinstance(data.sequences[0], str) or data.features != self.features:
             came = ", ".join(data.features[:20]) or "text"
             listed = ", ".join(self.features[:20])
             raise UnrolledError(f"the features are {came}: expected those of the run, {listed}")
         return standard(np.concatenate(data.sequences), self.mean, self.scale)
 
-    def _encoded(self, k: int, text: Any) -> Array:
-        assert self.vocabulary is not None
-        try:
-            return self.vocabulary.encode(text)
-        except UnrolledError as error:
-            raise UnrolledError(f"sequence {k + 1}: {error}") from None
+    @staticmethod
+    def _encoded(vocabulary: Vocabulary, texts: Sequence[Any]) -> Iterator[Array]:
+        for k, text in enumerate(texts, start=1):
+            with about(f"sequence {k}"):
+                yield vocabulary.encode(text)
 
     def measures(self, net: Network, source: Source) -> Measures:
         """Return the mean cross-entropy in nats, and the share of labels that are right."""

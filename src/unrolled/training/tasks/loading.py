@@ -9,7 +9,7 @@ from unrolled.data.named import DATA_SETS
 from unrolled.data.tables import LabelledSequences, Series, read_table
 from unrolled.data.text import looks_like_names, read_text
 from unrolled.data.windows import Source
-from unrolled.errors import UnrolledError, number_below_one, whole_number
+from unrolled.errors import UnrolledError, about, number_below_one, whole_number
 from unrolled.training.tasks import Dataset, Task
 from unrolled.training.tasks.forecast import Forecast, forecast_dataset
 from unrolled.training.tasks.labelled import Labelled, labelled_dataset
@@ -121,10 +121,8 @@ def new_data(
         kind = "names" if task.names else "prose"
     raw, _ = _read(source, kind, columns or {}, length)
     if isinstance(task, Text) and isinstance(raw, str):
-        try:
+        with about(str(source)):
             return task.looked_at(raw)
-        except UnrolledError as error:
-            raise UnrolledError(f"{source}: {error}") from None
     if isinstance(task, Labelled) and isinstance(raw, LabelledSequences):
         return task.source(raw, m, None, None)
     if isinstance(task, Forecast) and isinstance(raw, Series):

@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -21,26 +21,39 @@ _HELD_BACK = 1000  # sequences
 
 
 @dataclass(frozen=True)
-class Adding:
-    """To add the two of T numbers that are marked."""
+class OverSteps:
+    """What both tasks are: something to be remembered over T steps, at least `shortest`."""
 
     T: int
 
-    kind: ClassVar[str] = "adding"
-    measure: ClassVar[str] = "mse"
+    kind: ClassVar[str]
+    shortest: ClassVar[int]
     higher: ClassVar[bool] = False
     ahead: ClassVar[bool] = False
-    usual: ClassVar[Usual] = Usual(32, 2000, 0.01, "constant")  # it breaks through all of a sudden
 
     @classmethod
-    def made(cls, settings: Mapping[str, Any]) -> "Adding":
+    def made(cls, settings: Mapping[str, Any]) -> Self:
         """Return the task that `settings` are of."""
-        return cls(whole_number("T", settings["T"], 2))
+        return cls(whole_number("T", settings["T"], cls.shortest))
 
     @property
     def settings(self) -> dict[str, Any]:
         """What makes the task again."""
         return {"kind": self.kind, "T": self.T}
+
+    def write(self, net: Network, count: int | None = None) -> list[str]:
+        """Nothing: it says numbers."""
+        return []
+
+
+@dataclass(frozen=True)
+class Adding(OverSteps):
+    """To add the two of T numbers that are marked."""
+
+    kind: ClassVar[str] = "adding"
+    measure: ClassVar[str] = "mse"
+    shortest: ClassVar[int] = 2
+    usual: ClassVar[Usual] = Usual(32, 2000, 0.01, "constant")  # it breaks through all of a sudden
 
     @property
     def sizes(self) -> dict[str, Any]:
@@ -66,32 +79,15 @@ class Adding:
         loss = mean_loss(net, source)
         return {"loss": loss, "mse": 2 * loss}
 
-    def write(self, net: Network, count: int | None = None) -> list[str]:
-        """Nothing: it adds."""
-        return []
-
 
 @dataclass(frozen=True)
-class Copying:
+class Copying(OverSteps):
     """To say ten symbols again that came T steps before."""
-
-    T: int
 
     kind: ClassVar[str] = "copying"
     measure: ClassVar[str] = "loss"
-    higher: ClassVar[bool] = False
-    ahead: ClassVar[bool] = False
+    shortest: ClassVar[int] = 1
     usual: ClassVar[Usual] = Usual(128, 3000, 0.007, "cosine")
-
-    @classmethod
-    def made(cls, settings: Mapping[str, Any]) -> "Copying":
-        """Return the task that `settings` are of."""
-        return cls(whole_number("T", settings["T"], 1))
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What makes the task again."""
-        return {"kind": self.kind, "T": self.T}
 
     @property
     def sizes(self) -> dict[str, Any]:
@@ -117,10 +113,6 @@ class Copying:
     def measures(self, net: Network, source: Source) -> Measures:
         """Return the loss in nats, over all T + 20 steps."""
         return {"loss": mean_loss(net, source)}
-
-    def write(self, net: Network, count: int | None = None) -> list[str]:
-        """Nothing: it copies."""
-        return []
 
 
 def synthetic_dataset(task: Adding | Copying, m: int, seed: int) -> Dataset:

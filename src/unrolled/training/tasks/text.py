@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from unrolled.data.baselines import ngram_loss
-from unrolled.data.text import Vocabulary
+from unrolled.data.text import Vocabulary, lines_of
 from unrolled.data.windows import Sequences, Source, Stream, split_off
-from unrolled.errors import UnrolledError
+from unrolled.errors import UnrolledError, about
 from unrolled.network import Network
 from unrolled.training.evaluation import mean_loss
 from unrolled.training.sampling import sample
@@ -66,14 +66,12 @@ class Text:
 
     def source(self, text: str, m: int, T: int | None, seed: int | None) -> Source:
         """Return the windows of a text: of its lines, whole, or of its m parts side by side."""
-        self.vocabulary.encode(text)  # says the line of a character that is not known
+        labels = self.vocabulary.encode(text)  # which says the line of a character not known
         if self.names:
             T = _LONG if T is None else T
-            lines = [line for line in text.split("\n") if line.strip()]
-            labels = self.vocabulary.encode("\n".join(["", *lines, ""]))
+            labels = self.vocabulary.encode("\n".join(["", *lines_of(text), ""]))
             ends = np.flatnonzero(labels == self.vocabulary.encode("\n")[0])
             return Sequences(labels[:-1], labels[1:], ends[:-1], np.diff(ends), m, T, seed=seed)
-        labels = self.vocabulary.encode(text)
         if len(labels) < 2:
             raise UnrolledError("the text has one character: expected at least 2")
         T = 64 if T is None else T
@@ -103,10 +101,8 @@ class Text:
 
     def continued(self, net: Network, prefix: str, count: int, **options: Any) -> list[str]:
         """Return texts that begin with `prefix`; `options` are those of `sample`."""
-        try:
+        with about("prefix"):
             self.vocabulary.encode(prefix)
-        except UnrolledError as error:
-            raise UnrolledError(f"prefix: {error}") from None
         ends: dict[str, Any] = (
             {"stop": "\n", "longest": 80} if self.names else {"stop": "", "longest": 300}
         )
@@ -144,7 +140,7 @@ def _split(text: str, names: bool, share: float, seed: int) -> tuple[str, str]:
     if not names:
         cut = max(2, len(text) - int(len(text) * share))
         return text[:cut], text[cut:] if len(text) - cut > 1 else ""
-    lines = [line for line in text.split("\n") if line.strip()]
+    lines = lines_of(text)
     kept, held = split_off(len(lines), share, seed)
     return "\n".join(lines[k] for k in kept), "\n".join(lines[k] for k in held)
 
