@@ -1,0 +1,353 @@
+"""From a person's namespace to runs: every way in which their file may be run on a problem."""
+
+import ast
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from unrolled.checking.calling import arguments, usage
+from unrolled.checking.calling.entries import Entry, Way, entries, last_word, ways
+from unrolled.checking.calling.layouts import Layout, Reading, readings
+from unrolled.checking.calling.outputs import Output, returned
+from unrolled.checking.calling.plan import Outcome, Plan
+from unrolled.checking.names import is_parameter, meanings, resolve
+from unrolled.checking.problems import draw
+from unrolled.checking.program import SCRIPT, Program, execute
+from unrolled.checking.surroundings import restored
+from unrolled.errors import UnrolledError
+
+__all__ = ["Layout", "Outcome", "Output", "Plan", "Reading", "plans"]
+
+_MOST = 12
+_KEPT = ("x", "y", "parameters", "weight")  # what an argument of the same name is again
+_GLOBAL = ""  # stands for the function in roles of globals
+
+
+def plans(program: Program, namespace: Mapping[str, Any]) -> list[Plan]:
+    """Return the ways in which a file may be run, the most plausible first, at most a dozen.
+
+    `namespace` is that of an execution. Raises UnrolledError where there is none, with what was
+    looked for and what was found.
+    """
+    tree = program.definitions(program.tree)
+    found = entries(tree)
+    kept: list[Plan] = []
+    problems: list[str] = []
+    for way in ways(found):
+        for cell in usage.cells(way):
+            for part in (way, replace(way, loss=None)) if way.loss else (way,):
+                try:
+                    kept += _Planner(part, cell, found, namespace).plans()
+                    break
+                except _NotAPlanError as error:
+                    problems.append(str(error))
+    if kept:
+        return _that_run(program, kept)[:_MOST]
+    names = ", ".join(e.name for e in found) or "none"
+    why = f": {problems[0]}" if problems else ""
+    raise UnrolledError(
+        "nothing here can be run as a recurrent network: looked for a forward and a backward pass "
+        f"(functions, methods or one main loop), found the functions {names}{why}"
+    )
+
+
+def _that_run(program: Program, possible: list[Plan]) -> list[Plan]:
+    """Return plans with those that run to the end first, then those that get furthest."""
+    stages = ["done", "backward", "loss", "forward", "making"]
+    tree = program.definitions(program.tree)
+
+    def stopped(plan: Plan) -> int:
+        problem = draw(
+            "plain", plan.cell, 0, plan.labels, plan.one_column, plan.one_step, plan.tied
+        )
+        with restored(), np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return stages.index(plan.run(execute(program, tree, {}), problem).stage)
+
+    return sorted(possible, key=stopped) if len(possible) > 1 else possible
+
+
+class _NotAPlanError(Exception):
+    """A way that lacks something; the message says what."""
+
+
+class _Planner:
+    """Finds what each argument of one way, read as one cell, is to be given."""
+
+    def __init__(self, way: Way, cell: str, found: list[Entry], namespace: Mapping[str, Any]):
+        self.way, self.cell, self.namespace = way, cell, namespace
+        made = [e for e in found if e.owner == way.owner and e.name == "__init__"]
+        self.constructor = _constructor(way, made)
+        self.functions = [
+            *way.functions,
+            *(f for e in made for f in e.closure if f not in way.functions),
+        ]
+        self.roles = dict(self._roles())
+        self.containers = self._containers()
+        self.weights = self._weights()
+        if not self.weights:
+            raise _NotAPlanError("no weights were recognised")
+        if "W" in self.weights.values() and "b" not in self.weights.values():
+            self._refuse_ones()
+        self.sizes = self._sizes()
+
+    def _refuse_ones(self) -> None:
+        """Raise _NotAPlanError where [h; x; 1] is multiplied: its bias is not told from its weights."""
+        for node in (n for f in self.functions for n in ast.walk(f)):
+            if isinstance(node, ast.Assign):
+                into = isinstance(node.targets[0], ast.Subscript)
+                ones = into and isinstance(node.value, ast.Constant) and node.value.value == 1
+            else:
+                ones = isinstance(node, ast.Call) and last_word(node.func) == "ones"
+            if ones:
+                raise _NotAPlanError("a bias inside the stacked weights is not supported")
+
+    def plans(self) -> list[Plan]:
+        """Return a plan for each layout."""
+        takes_y = "y" in self.roles.values()
+        labels, target_labels = self._integers("x"), takes_y and self._integers("y")
+        likely = usage.likely_reading(self.way, self.cell)
+        open_readings = readings(self.weights.values(), self.cell, likely)
+        made = []
+        for layout, one_column in self._layouts(labels):
+            for last_only in (False, True) if self._may_be_last() else (False,):
+                plan = Plan(
+                    self.way, self.cell, layout, self.roles, self.weights, self.containers, self.sizes,
+                    open_readings, self.constructor, labels, target_labels, one_column,
+                    self.way.backward.is_step, last_only,
+                )  # fmt: skip
+                made.append(plan)
+        return made
+
+    def _may_be_last(self) -> bool:
+        """Return whether targets, or gradients from above, are nowhere taken step by step."""
+        starts = ("y", "dz_y", "upstream")
+        names = {name for (_, name), role in self.roles.items() if role in starts}
+        step_by_step = any(usage.goes_through(name, self.functions) for name in names)
+        return bool(names) and not step_by_step and not self.way.backward.is_step
+
+    def _roles(self) -> Iterator[tuple[tuple[str, str], str]]:
+        results: list[str] = []
+        known: dict[str, str] = {}
+        entries_in_order = [e for _, e in self.way.parts]
+        for entry in (
+            [self.constructor, *entries_in_order] if self.constructor else entries_in_order
+        ):
+            first = entry is self.constructor or entry is entries_in_order[0]
+            found = {
+                name: arguments.role(name, entry, self.cell, results, first)
+                if name in results or known.get(name, "").split(" ")[0] not in _KEPT
+                else known[name]
+                for name in entry.arguments
+            }
+            filled = self._filled(entry, found, first)
+            known = {**filled, **known}
+            yield from (((entry.name, n), r) for n, r in filled.items())
+            if entry is not self.constructor:
+                results += self._results(entry)
+        if self.way.backward.name == SCRIPT:
+            yield from self._global_roles()
+
+    def _filled(self, entry: Entry, found: dict[str, str], first: bool) -> dict[str, str]:
+        """Decide about arguments without a meaning: they have a default, are unused, or are x."""
+        used = {n.id for f in entry.node.body for n in ast.walk(f) if isinstance(n, ast.Name)}
+        for name, role in found.items():
+            if not role and name in entry.optional:
+                found[name] = "default"
+            elif not role and name not in used:
+                found[name] = "unused"
+        missing = [name for name, role in found.items() if not role]
+        if missing and first and entry is not self.constructor and "x" not in found.values():
+            found[missing.pop(0)] = "x"
+        if len(missing) == 1 and (role := self._start_of_backward(entry, missing[0], found)):
+            found[missing.pop()] = role
+        if missing:
+            raise _NotAPlanError(f"the argument {missing[0]} of {entry.name} was not understood")
+        return found
+
+    def _start_of_backward(self, entry: Entry, name: str, found: dict[str, str]) -> str:
+        """Return what the only argument without a meaning is: targets, a gradient from above, or what
+        the forward gave.
+        """
+        if entry is self.constructor:
+            return ""
+        if {"y", "dz_y", "upstream"} & set(found.values()):  # what the forward gave, without a name
+            return "cache" if entry is self.way.backward and self.way.forward else ""
+        if entry is self.way.backward and self.way.forward and name.lower().startswith(("d", "g")):
+            return "upstream"
+        takes = entry.is_loss or entry is self.way.backward
+        return "y" if takes and arguments.is_array(name, entry.closure) else ""
+
+    def _results(self, entry: Entry) -> list[str]:
+        """Return the names under which results come back: those returned, and keys of dictionaries."""
+        keys = [
+            k.value for f in entry.closure for n in ast.walk(f) if isinstance(n, ast.Dict)
+            for k in n.keys if isinstance(k, ast.Constant) and isinstance(k.value, str)
+        ]  # fmt: skip
+        how = returned(entry.node)
+        inside = [n for names in how.inner.values() for n in names if not arguments.is_cache(n)]
+        return [name for name in (*how.names, *inside) if name] + keys
+
+    def _global_roles(self) -> Iterator[tuple[tuple[str, str], str]]:
+        """Yield what the globals of a script are: inputs, targets and the initial state."""
+        loaded = {n.id for f in self.functions for n in ast.walk(f)
+                  if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}  # fmt: skip
+        for name in sorted(loaded & set(self.namespace)):
+            if not isinstance(self.namespace[name], np.ndarray | list):
+                continue
+            role = arguments.role(name, self.way.backward, self.cell, [], True)
+            if role in ("x", "y", "a", "c"):
+                yield (_GLOBAL, name), role
+
+    def _containers(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Return, for arguments that hold weights, how and under which names."""
+        found = {}
+        for (_, name), role in self.roles.items():
+            if role == "parameters":
+                kind = arguments.holds_weights(name, self.functions, self.cell) or "dict"
+                found[name] = (kind, tuple(self._held(name, kind)))
+        longest = max(found.values(), key=lambda held: len(held[1]), default=("dict", ()))
+        return {name: held if held[1] else longest for name, held in found.items()}
+
+    def _held(self, name: str, kind: str) -> list[str]:
+        if kind == "dict":
+            names = arguments.keys(name, self.functions)
+        elif kind == "tuple":
+            names = self._unpacked(name)
+        else:
+            names = [n.attr for f in self.functions for n in ast.walk(f)
+                     if isinstance(n, ast.Attribute) and last_word(n.value) == name]  # fmt: skip
+        return list(dict.fromkeys(names))
+
+    def _unpacked(self, name: str) -> list[str]:
+        for f in self.functions:
+            for node in ast.walk(f):
+                if not isinstance(node, ast.Assign) or last_word(node.value) != name:
+                    continue
+                if names := arguments.unpacked(node, self.cell):
+                    return names
+        return []
+
+    def _means_weight(self, word: str) -> bool:
+        return any(is_parameter(q) for q in meanings(word, self.cell)[:1])
+
+    def _weights(self) -> dict[str, str]:
+        """Return every name under which their code finds a weight, with what it stands for."""
+        names = [n for _, held in self.containers.values() for n in held]
+        names += [role.split()[1] for role in self.roles.values() if role.startswith("weight ")]
+        loaded = {n.id for f in self.functions for n in ast.walk(f) if isinstance(n, ast.Name)}
+        names += [n for n, v in self.namespace.items() if n in loaded and isinstance(v, np.ndarray)]
+        if self.constructor is not None:
+            names += self._attributes()
+        kept = [self.namespace[n] for n in loaded if type(self.namespace.get(n)) is dict]
+        names += [key for held in kept for key in held if isinstance(key, str)]
+        held = [n for _, inside in self.containers.values() for n in inside]
+        unknown = [n for n in dict.fromkeys(held) if not self._means_weight(n)]
+        names = [n for n in dict.fromkeys(names) if self._means_weight(n) or n in unknown]
+        chosen = resolve(names, self.cell, {n: q for n in names if (q := self._by_use(n))})
+        if len(unknown) == 1 and "W_ya" in chosen.values() and "b_y" not in chosen.values():
+            chosen[unknown[0]] = "b_y"
+        return {n: chosen[n] for n in names if n in chosen}
+
+    def _attributes(self) -> list[str]:
+        """Return the attributes of the object, and the keys of its dictionaries, that may be weights."""
+        found = []
+        for f in self.functions:
+            for n in ast.walk(f):
+                of_self = isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "self"
+                if of_self or isinstance(n, ast.Subscript):
+                    found.append(last_word(n))
+                elif isinstance(n, ast.Dict):
+                    found += [
+                        k.value
+                        for k in n.keys
+                        if isinstance(k, ast.Constant) and isinstance(k.value, str)
+                    ]
+        return found
+
+    def _by_use(self, name: str) -> str:
+        """Return what a name with several meanings stands for, by what it is multiplied with."""
+        options = [q for q in meanings(name, self.cell) if is_parameter(q)]
+        if len(options) < 2:
+            return ""
+        for first, second in usage.products(self.functions, indexed=True):
+            for weight, other in ((first, second), (second, first)):
+                if _is_sliced(weight):
+                    continue  # some columns of [W_ca W_cx]: the whole is both
+                if last_word(weight) == name and (side := self._side(other)):
+                    return next((q for q in options if q[-1] in side and len(q) > 1), "")
+        return ""
+
+    def _side(self, other: ast.expr) -> str:
+        words = meanings(last_word(other), self.cell)
+        if "x" in words:
+            return "x"
+        return "ah" if {"a", "a_prev", "a0", "a_reset"} & set(words[:1]) else ""
+
+    def _sizes(self) -> dict[str, str]:
+        """Return the globals that are sizes, by name or by the shapes of their own weights."""
+        loaded = {n.id for f in self.functions for n in ast.walk(f) if isinstance(n, ast.Name)}
+        found = {}
+        for name in loaded:
+            value = self.namespace.get(name)
+            meaning = arguments.size_meaning(name)
+            if meaning and isinstance(value, int) and not isinstance(value, bool):
+                found[name] = meaning
+        return found
+
+    def _integers(self, role: str) -> bool:
+        names = [name for (_, name), r in self.roles.items() if r == role]
+        return any(usage.indexes(name, self.functions) for name in names)
+
+    def _layouts(self, labels: bool) -> Iterator[tuple[Layout, bool]]:
+        """Yield layouts, each with whether there is a single column only."""
+        found = usage.layouts(self.way, self.cell, {})
+        single = [
+            Layout("T n m", False, "n 1"),
+            Layout("T n", False, "n"),
+            Layout("n T", False, "n 1"),
+        ]
+        if labels and not any(_has_batch(f) for f in self.functions):
+            yield from ((layout, True) for layout in single)
+            return
+        several = [(layout, self._own_column(layout)) for layout in found]
+        if not any(_has_batch(f) for f in self.functions):
+            several += [(layout, True) for layout in found if layout.axes[0] == "T"]
+            several += [(layout, True) for layout in single]
+        unlike: dict[Any, tuple[Layout, bool]] = {}
+        for layout, one in several:  # of single steps only the axes of one step count
+            axes = layout.step if self.way.backward.is_step else layout.axes
+            unlike.setdefault((axes, layout.bias, layout.transposed, one), (layout, one))
+        yield from unlike.values()
+
+    def _own_column(self, layout: Layout) -> bool:
+        """Return whether their own inputs have one column in this layout."""
+        axes = (layout.step if self.way.backward.is_step else layout.axes).split()
+        own = [np.shape(v) for n, v in self.namespace.items()
+               if isinstance(v, np.ndarray) and meanings(n, self.cell)[:1] == ("x",)]  # fmt: skip
+        own = [shape for shape in own if len(shape) == len(axes)]
+        return bool(own) and "m" in axes and all(shape[axes.index("m")] == 1 for shape in own)
+
+
+def _has_batch(f: ast.FunctionDef) -> bool:
+    names = {n.id for n in ast.walk(f) if isinstance(n, ast.Name)} | {a.arg for a in f.args.args}
+    return any(arguments.size_meaning(n) == "m" for n in names if n not in ("b", "n"))
+
+
+def _constructor(way: Way, made: list[Entry]) -> Entry | None:
+    if not way.owner:
+        return None
+    if made:
+        return made[0]
+    empty = ast.parse("def __init__(self): pass").body[0]
+    assert isinstance(empty, ast.FunctionDef)
+    return Entry(empty, way.owner, (empty,))
+
+
+def _is_sliced(node: ast.expr) -> bool:
+    return isinstance(node, ast.Subscript) and any(
+        isinstance(n, ast.Slice) for n in ast.walk(node.slice)
+    )

@@ -1,0 +1,278 @@
+"""What can be run in a person's file: its functions and methods, and what their syntax says of them."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from unrolled.checking.names import GATES, is_parameter, meanings
+from unrolled.checking.program import SCRIPT, called_names
+
+_NOT_A_RUN = {
+    "train", "training", "fit", "update", "sample", "sampling", "generate", "optimize", "optimise", "sgd",
+    "adam", "clip", "check", "checking", "numerical", "numeric", "init", "initialize", "initialise",
+    "main", "plot", "evaluate", "accuracy", "test", "load", "make", "demo", "epoch", "optimizer", "learn",
+    "reset", "write", "save", "predict",
+}  # fmt: skip
+_BACKWARD = {"backward", "bptt", "backprop", "bprop", "backpropagation", "bwd", "back", "gradients",
+             "gradient", "grads", "grad", "backwards", "backpropagate"}  # fmt: skip
+_LOSS = {"loss", "cost", "objective", "crossentropy", "entropy", "criterion", "error", "nll"}
+_NONLINEAR = {
+    "tanh",
+    "sigmoid",
+    "exp",
+    "softmax",
+    "relu",
+    "maximum",
+    "sigm",
+    "sig",
+    "logistic",
+    "expit",
+}
+_STEP = {"cell", "step", "one"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A function, or a method of class `owner`: its syntax, its arguments (self apart) and `closure`,
+    itself and whatever of the file it calls.
+    """
+
+    node: ast.FunctionDef = field(repr=False, hash=False, compare=False)
+    owner: str = ""
+    closure: tuple[ast.FunctionDef, ...] = field(default=(), repr=False, hash=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def arguments(self) -> list[str]:
+        given = [a.arg for a in (*self.node.args.posonlyargs, *self.node.args.args)]
+        static = any(getattr(d, "id", "") == "staticmethod" for d in self.node.decorator_list)
+        named = [a.arg for a in self.node.args.kwonlyargs]
+        return (given[1:] if self.owner and not static else given) + named
+
+    @property
+    def optional(self) -> set[str]:
+        """The arguments that have a default."""
+        args = self.node.args
+        given = [a.arg for a in (*args.posonlyargs, *args.args)]
+        named = {
+            a.arg for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True) if d is not None
+        }
+        return set(given[len(given) - len(args.defaults) :]) | named
+
+    @property
+    def words(self) -> set[str]:
+        return set(tokens(self.name))
+
+    @property
+    def is_step(self) -> bool:
+        named = (
+            self.words & _STEP and not self.words & _NOT_A_RUN
+        )  # a training step is none of time
+        return bool(named) or not any(
+            isinstance(n, ast.For | ast.While | ast.comprehension)
+            for f in self.closure
+            for n in ast.walk(f)
+        )
+
+    @property
+    def gives_gradients(self) -> bool:
+        """Whether gradients of weights are formed: by the names assigned, or by the function's own."""
+        if not any(isinstance(n, ast.BinOp) for f in self.closure for n in ast.walk(f)):
+            return False  # it sets them to zero
+        if self.words & _BACKWARD:
+            return True
+        stored = {w for f in self.closure for w in stored_words(f)}
+        return any(q[:1] == "d" and is_parameter(q[1:]) for w in stored for q in meanings(w, "rnn"))
+
+    @property
+    def computes(self) -> bool:
+        """Whether it has a nonlinearity and a product: it may be a forward pass."""
+        calls = set().union(*map(called_names, self.closure))
+        words = {last_word(n) for f in self.closure for n in ast.walk(f)}
+        products = any(isinstance(getattr(n, "op", None), ast.MatMult)
+                       for f in self.closure for n in ast.walk(f))  # fmt: skip
+        return bool(words & _NONLINEAR) and (products or bool(calls & {"dot", "matmul", "einsum"}))
+
+    @property
+    def computes_itself(self) -> bool:
+        """Whether its own body is a forward and a backward pass, whatever its name says."""
+        alone = Entry(self.node, self.owner, (self.node,))
+        return alone.computes and alone.gives_gradients
+
+    @property
+    def is_loss(self) -> bool:
+        return bool(self.words & _LOSS) and not self.gives_gradients
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it may be part of a plan: it neither trains, draws, sets up nor checks."""
+        drawn = any(called_names(f) & {"choice", "choices", "multinomial"} for f in self.closure)
+        trains = any(
+            set(tokens(f.name)) & {"train", "update", "sgd", "adam", "fit"} for f in self.closure
+        )
+        return not (self.words & _NOT_A_RUN or drawn or trains)
+
+
+def tokens(name: str) -> list[str]:
+    """Return the words of a name, split at underscores and capitals."""
+    return [word.lower() for word in re.sub(r"([a-z])(?=[A-Z])", r"\1_", name).split("_") if word]
+
+
+def entries(tree: ast.Module) -> list[Entry]:
+    """Return the functions and methods of a module, in their order."""
+    found = [(node, "") for node in tree.body if isinstance(node, ast.FunctionDef)]
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            found += [(n, node.name) for n in node.body if isinstance(n, ast.FunctionDef)]
+            if any("dataclass" in ast.unparse(d) for d in node.decorator_list):
+                found.append((_made_of_fields(node), node.name))
+    by_name: dict[str, list[ast.FunctionDef]] = {}
+    for function, _ in found:
+        by_name.setdefault(function.name, []).append(function)
+    for function, owner in found:
+        if function.name == "__init__":  # to call a class is to call this
+            by_name.setdefault(owner, []).append(function)
+        if function.name == "__call__":
+            for name in _instances(tree, owner):
+                by_name.setdefault(name, []).append(function)
+    return [Entry(node, owner, tuple(_closure(node, by_name))) for node, owner in found]
+
+
+def _made_of_fields(node: ast.ClassDef) -> ast.FunctionDef:
+    """Return the `__init__` that a dataclass gets: it takes the fields without a value."""
+    fields = [n.target.id for n in node.body if isinstance(n, ast.AnnAssign)
+              and isinstance(n.target, ast.Name) and n.value is None]  # fmt: skip
+    written = f"def __init__({', '.join(['self', *fields])}):\n    self.__post_init__()"
+    made = ast.parse(written).body[0]
+    assert isinstance(made, ast.FunctionDef)
+    return made
+
+
+def _instances(tree: ast.Module, owner: str) -> set[str]:
+    """Return the names and attributes that objects of a class are assigned to."""
+    return {
+        last_word(target)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and owner in called_names(node.value)
+        for target in node.targets
+    }
+
+
+def _closure(
+    node: ast.FunctionDef, by_name: dict[str, list[ast.FunctionDef]]
+) -> list[ast.FunctionDef]:
+    reached, todo = [node], [node]
+    while todo:
+        for name in sorted(called_names(todo.pop())):
+            for function in by_name.get(name, []):
+                if function not in reached:
+                    reached.append(function)
+                    todo.append(function)
+    return reached
+
+
+def stored_words(node: ast.AST) -> Iterator[str]:
+    """Yield the names, attributes and keys that a piece of code assigns, and the keys of dictionaries."""
+    for n in ast.walk(node):
+        if isinstance(n, ast.Name | ast.Attribute | ast.Subscript) and isinstance(n.ctx, ast.Store):
+            yield last_word(n)
+        elif isinstance(n, ast.Dict):
+            yield from (
+                k.value for k in n.keys if isinstance(k, ast.Constant) and isinstance(k.value, str)
+            )
+
+
+def last_word(node: ast.AST) -> str:
+    """Return the word that names an expression: `dWx` of `self.cache["dWx"][:, t]`; or ""."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return last_word(node.value) if node.attr == "T" else node.attr
+    if isinstance(node, ast.Subscript):
+        key = node.slice
+        named = isinstance(key, ast.Constant) and isinstance(key.value, str)
+        return str(key.value) if named else last_word(node.value)  # type: ignore[attr-defined]
+    return ""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to run a file: a forward, a loss and a backward, or one function (the `backward`) that
+    does it all, or all that there is.
+    """
+
+    forward: Entry | None
+    loss: Entry | None
+    backward: Entry
+
+    @property
+    def parts(self) -> list[tuple[str, Entry]]:
+        last = "backward" if self.backward.gives_gradients else "forward"
+        named = [("forward", self.forward), ("loss", self.loss), (last, self.backward)]
+        return [(stage, entry) for stage, entry in named if entry is not None]
+
+    @property
+    def owner(self) -> str:
+        return self.backward.owner
+
+    @property
+    def functions(self) -> list[ast.FunctionDef]:
+        """Every function that runs, each once."""
+        return list(dict.fromkeys(f for _, entry in self.parts for f in entry.closure))
+
+
+def ways(found: list[Entry]) -> list[Way]:
+    """Return the ways to run a file, most plausible first: whole sequences before single steps."""
+    runs = [e for e in found if e.is_run]
+    if not any(e.computes for e in runs):
+        runs = [e for e in found if e.computes_itself] or runs
+    backwards = _outermost([e for e in runs if e.gives_gradients])
+    forwards = _outermost([e for e in runs if e.computes and not e.gives_gradients])
+    pairs = _pairs(runs, forwards, backwards) or _pairs(runs, runs, runs) or _named_pairs(runs)
+    alone = [Way(None, None, b) for b in backwards if b.computes and not b.words & {"backward"}]
+    script = [Way(None, None, e) for e in found if e.name == SCRIPT]
+    only = [Way(None, None, f) for f in forwards]  # no backward pass was found
+    return script or sorted(pairs + alone or only, key=lambda way: way.backward.is_step)
+
+
+def _pairs(runs: list[Entry], forwards: list[Entry], backwards: list[Entry]) -> list[Way]:
+    forwards = [e for e in forwards if e.computes and not e.gives_gradients and not e.is_loss]
+    backwards = [e for e in backwards if e.gives_gradients]
+    return [Way(f, _loss(runs, f, b), b) for b in backwards for f in forwards if _go_together(f, b)]
+
+
+def _named_pairs(runs: list[Entry]) -> list[Way]:
+    """Return pairs by their names alone: what they compute with stands in another file."""
+    backwards = _outermost([e for e in runs if e.words & _BACKWARD])
+    forwards = _outermost([e for e in runs if e.words & {"forward", "fprop", "feedforward"}])
+    return [Way(f, _loss(runs, f, b), b) for b in backwards for f in forwards if _go_together(f, b)]
+
+
+def _outermost(candidates: list[Entry]) -> list[Entry]:
+    """Leave out what another candidate calls, unless nothing else is left."""
+    inner = {id(f) for e in candidates for f in e.closure[1:]}
+    return [e for e in candidates if id(e.node) not in inner] or candidates
+
+
+def _go_together(forward: Entry, backward: Entry) -> bool:
+    cells = set(GATES)
+    same_cell = (forward.words & cells) == (backward.words & cells)
+    return forward.owner == backward.owner and same_cell and forward.is_step == backward.is_step
+
+
+def _loss(runs: list[Entry], forward: Entry, backward: Entry) -> Entry | None:
+    inside = {id(f) for e in (forward, backward) for f in e.closure}
+    for entry in runs:
+        of_it = id(forward.node) in {id(f) for f in entry.closure}
+        if (
+            entry.is_loss
+            and entry.owner in ("", forward.owner)
+            and id(entry.node) not in inside
+            and not of_it
+        ):
+            return entry
+    return None

@@ -1,0 +1,175 @@
+"""How a person lays out arrays: the order of the axes, weights one way or the other, gates stacked."""
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unrolled.checking.names import GATES
+from unrolled.notation import entry
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Arrays over time have the axes `axes`: n, m and T in their order, m left out for one column
+    without a batch axis. `transposed`: input weights are (n_x, n_a). `bias` is the axes of a bias:
+    "n 1", "n" or "1 n".
+    """
+
+    axes: str
+    transposed: bool
+    bias: str
+
+    @property
+    def columns(self) -> bool:
+        """Whether the units of one step stand under each other: (n, m)."""
+        return self.step.startswith("n")
+
+    @property
+    def step(self) -> str:
+        """The axes of one step."""
+        return " ".join(axis for axis in self.axes.split() if axis != "T")
+
+    def over_time(self, array: Array) -> Array:
+        """Return (n, m, T) in their axes."""
+        return _arranged(array, "n m T", self.axes)
+
+    def one_step(self, array: Array) -> Array:
+        """Return (n, m) in their axes."""
+        return _arranged(array, "n m", self.step)
+
+    def labels(self, array: Array) -> Array:
+        """Return one-hot columns (n, m, T) as integers in their axes, −1 where a column is empty."""
+        numbers = np.where(array.any(axis=0), array.argmax(axis=0), -1)
+        return _arranged(numbers, "m T", " ".join(a for a in self.axes.split() if a != "n"))
+
+    def parameter(self, quantity: str, array: Array) -> Array:
+        """Return a weight matrix (n_a, n_x) or a bias (n_a, 1), or its gradient, in their axes."""
+        if quantity.removeprefix("d")[:1] == "b":
+            return _arranged(array, "n 1", self.bias)
+        return array.T.copy() if self.transposed else array
+
+    def own(self, quantity: str, array: Array) -> Array:
+        """Return any quantity in their axes: of one step, over time or a parameter."""
+        if quantity == "loss":
+            return array
+        if _of_parameters(quantity):
+            return self.parameter(quantity, array)
+        return self.over_time(array) if array.ndim == 3 else self.one_step(array)
+
+    def legend(self, quantity: str, array: Array) -> Array:
+        """Return an array of theirs in the legend's axes; one step without a batch axis gets m = 1."""
+        array = np.asarray(array)
+        if _of_parameters(quantity):
+            if quantity.removeprefix("d")[:1] == "b":
+                return array.reshape(-1, 1)
+            return array.T if self.transposed else array
+        over_time = array.ndim == len(self.axes.split())
+        return _back(array, self.axes if over_time else self.step, "n m T" if over_time else "n m")
+
+
+def _of_parameters(quantity: str) -> bool:
+    return quantity.removeprefix("d")[:2] in ("W_", "b_") or quantity in ("W", "b", "dW", "db")
+
+
+def _arranged(array: Array, now: str, then: str) -> Array:
+    """Return an array with its axes in another order; one that is left out has size 1."""
+    axes, wanted = now.split(), then.split()
+    for gone in [axis for axis in axes if axis not in wanted]:
+        array = np.take(array, 0, axis=axes.index(gone))
+        axes.remove(gone)
+    for new in [axis for axis in wanted if axis not in axes]:
+        array, axes = array[..., None], [*axes, new]
+    return np.ascontiguousarray(np.transpose(array, [axes.index(axis) for axis in wanted]))
+
+
+def _back(array: Array, now: str, then: str) -> Array:
+    if array.ndim != len(now.split()):
+        return array
+    return _arranged(array, now, then)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What names do not say: the order of stacked gates, and whether x stands before a in [a; x]."""
+
+    gates: str
+    x_first: bool = False
+
+
+def readings(quantities: Iterable[str], cell: str, likely: Reading) -> tuple[Reading, ...]:
+    """Return the readings that parameters kept under these (pseudo-) names leave open, `likely` first."""
+    kept = set(quantities)
+    stacked = kept & {"W", "W_h", "W_x", "b"} and cell != "rnn"
+    combined = "W" in kept or any(f"W_{g}" in kept for g in GATES[cell])
+    orders = (
+        ["".join(p) for p in itertools.permutations(GATES[cell])] if stacked else [likely.gates]
+    )
+    sides = (False, True) if combined else (likely.x_first,)
+    all_of_them = [Reading(gates, x_first) for gates in orders for x_first in sides]
+    return tuple(
+        sorted(all_of_them, key=lambda r: (r.gates != likely.gates, r.x_first != likely.x_first))
+    )
+
+
+def assembled(quantity: str, values: Mapping[str, Array], reading: Reading) -> Array:
+    """Return a parameter (or gradient, or state) by its (pseudo-) name from the legend's `values`."""
+    if quantity in values:
+        return values[quantity]
+    d, name = ("d", quantity[1:]) if quantity[:1] == "d" else ("", quantity)
+    if name == "b":
+        return np.concatenate([values[f"{d}b_{g}"] for g in reading.gates])
+    if name in ("W_h", "W_x"):
+        return np.concatenate(
+            [values[f"{d}W_{g}{'a' if name == 'W_h' else 'x'}"] for g in reading.gates]
+        )
+    gates = reading.gates if name == "W" else name.removeprefix("W_")
+    sides = "xa" if reading.x_first else "ax"
+    return np.concatenate(
+        [np.concatenate([values[f"{d}W_{g}{s}"] for s in sides], axis=1) for g in gates]
+    )  # fmt: skip
+
+
+def parts(quantity: str, cell: str) -> list[str]:
+    """Return the legend's parameters that a pseudo-name holds, or the name itself."""
+    gates = GATES[cell]
+    if quantity == "b":
+        return [f"b_{g}" for g in gates]
+    if quantity in ("W_h", "W_x"):
+        return [f"W_{g}{'a' if quantity == 'W_h' else 'x'}" for g in gates]
+    if quantity == "W" or (len(quantity) == 3 and quantity[:2] == "W_"):
+        return [f"W_{g}{s}" for g in (gates if quantity == "W" else quantity[2]) for s in "ax"]
+    return [quantity]
+
+
+def taken_apart(
+    quantity: str, array: Array, cell: str, n_a: int, reading: Reading
+) -> dict[str, Array]:
+    """Return the legend's parameters that an assembled array holds in a reading."""
+    if parts(quantity, cell) == [quantity]:
+        return {quantity: array}
+    if quantity == "b":
+        return {f"b_{g}": array[k * n_a : (k + 1) * n_a] for k, g in enumerate(reading.gates)}
+    if quantity in ("W_h", "W_x"):
+        s = "a" if quantity == "W_h" else "x"
+        return {f"W_{g}{s}": array[k * n_a : (k + 1) * n_a] for k, g in enumerate(reading.gates)}
+    found: dict[str, Array] = {}
+    split = array.shape[1] - n_a
+    for k, g in enumerate(reading.gates if quantity == "W" else quantity[2]):
+        block = array[k * n_a : (k + 1) * n_a]
+        a, x = (
+            (block[:, split:], block[:, :split])
+            if reading.x_first
+            else (block[:, :n_a], block[:, n_a:])
+        )
+        found |= {f"W_{g}a": a, f"W_{g}x": x}
+    return found
+
+
+def is_state_like(quantity: str) -> bool:
+    """Return whether a quantity has a column for each sequence, by the legend."""
+    return entry(quantity).shape.endswith(" m")

@@ -1,0 +1,176 @@
+"""What comes out of a run: every returned, kept or attached array that its name gives a meaning."""
+
+import ast
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unrolled.checking.calling.entries import last_word
+from unrolled.checking.names import is_parameter, meanings
+
+Array = Any
+_LISTS = {"grads", "gradients", "grad", "dparams", "gradient", "d_params", "dtheta", "deltas"}
+
+
+@dataclass(frozen=True)
+class Output:
+    """A value of theirs: `name` as they write it, `quantity` the legend's (or pseudo-) name, the value
+    as it came, and `step` where it is that of one step.
+    """
+
+    name: str
+    quantity: str
+    value: Any
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The names of what a function returns, by position ("" where there is none), and whether that is
+    one value; `inner` has the names inside those values that are tuples themselves.
+    """
+
+    names: tuple[str, ...]
+    alone: bool
+    inner: Mapping[int, tuple[str, ...]]
+
+
+@functools.cache
+def returned(f: ast.FunctionDef) -> Returned:
+    """Return the names in a function's last `return`, following one name to the tuple it stands for."""
+    inner = {id(n) for g in ast.walk(f) if isinstance(g, ast.FunctionDef | ast.Lambda) and g is not f
+             for n in ast.walk(g)}  # fmt: skip
+    found = [n for n in ast.walk(f) if isinstance(n, ast.Return) and id(n) not in inner]
+    values = [n.value for n in sorted(found, key=lambda n: n.lineno) if n.value is not None]
+    if not values:
+        return Returned((), True, {})
+    value = values[-1]
+    if isinstance(value, ast.Name):
+        assigned = [n.value for n in ast.walk(f) if isinstance(n, ast.Assign)
+                    and isinstance(n.targets[0], ast.Name) and n.targets[0].id == value.id]  # fmt: skip
+        value = (
+            assigned[-1]
+            if assigned and isinstance(assigned[-1], ast.Tuple | ast.List) and assigned[-1].elts
+            else value
+        )
+    if isinstance(value, ast.Tuple | ast.List):
+        inside = {
+            k: tuple(map(_name, e.elts))
+            for k, e in enumerate(value.elts)
+            if isinstance(e, ast.Tuple)
+        }
+        return Returned(tuple(map(_name, value.elts)), False, inside)
+    return Returned((_name(value),), True, {})
+
+
+def _name(node: ast.expr) -> str:
+    """Return the name of a returned expression: `hs` of `hs[T - 1]` and `np.array(hs)`."""
+    if isinstance(node, ast.Call) and node.args and last_word(node.func) in (
+        "array", "asarray", "stack", "squeeze", "float", "copy", "reversed",
+    ):  # fmt: skip
+        return _name(node.args[0])
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("copy", "item")
+    ):
+        return _name(node.func.value)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mult):
+        return _name(node.left)  # loss / m
+    return last_word(node)
+
+
+@dataclass(frozen=True)
+class Collector:
+    """Finds outputs. `weights` are the names of their weights with what each stands for, in the order
+    of their list; `steps` is T, `over_time` the number of axes of an array over time.
+    """
+
+    cell: str
+    weights: Mapping[str, str]
+    steps: int
+    over_time: int
+    single_steps: bool
+
+    def of(self, name: str, word: str, value: Any) -> Iterator[Output]:
+        """Yield what a value of theirs, called `name`, holds; `word` is the part that has a meaning."""
+        if isinstance(value, Mapping):
+            yield from self._of_mapping(name, word, value)
+        elif isinstance(value, list | tuple):
+            yield from self._of_list(name, word, value)
+        elif (array := _numbers(value)) is not None and (quantity := self.quantity(word, array)):
+            yield Output(name, quantity, array)
+
+    def _of_mapping(self, name: str, word: str, value: Mapping[Any, Any]) -> Iterator[Output]:
+        for key, inner in value.items():
+            if word in _LISTS and key in self.weights:
+                if (array := _numbers(inner)) is not None:
+                    yield Output(f"{name}[{key!r}]", f"d{self.weights[key]}", array)
+            elif isinstance(key, str):
+                of_gradients = word in _LISTS and not key.startswith(("d", "grad"))
+                yield from self.of(f"{name}[{key!r}]", f"d{key}" if of_gradients else key, inner)
+            elif isinstance(key, int | np.integer) and 0 <= key < self.steps:
+                yield from self._of_step(f"{name}[{key}]", word, inner, int(key))
+
+    def _of_list(
+        self, name: str, word: str, value: list[Any] | tuple[Any, ...]
+    ) -> Iterator[Output]:
+        if word in _LISTS and len(value) == len(self.weights):
+            for k, (quantity, inner) in enumerate(zip(self.weights.values(), value, strict=True)):
+                if (array := _numbers(inner)) is not None:
+                    yield Output(f"{name}[{k}]", f"d{quantity}", array)
+            return
+        first = len(value) - self.steps  # 1 where the initial state stands first
+        if first in (0, 1) and word[:1] != "d":
+            for k in range(self.steps):
+                yield from self._of_step(f"{name}[{k + first}]", word, value[k + first], k)
+
+    def _of_step(self, name: str, word: str, value: Any, step: int) -> Iterator[Output]:
+        array = _numbers(value)
+        if array is None or array.ndim >= self.over_time:
+            return
+        quantity = self.quantity(word, array)
+        if quantity not in ("", "loss") and not is_parameter(quantity.removeprefix("d")):
+            yield Output(name, quantity, array, step)
+
+    def quantity(self, word: str, array: Array) -> str:
+        """Return what a word means for an array, or "" where that is doubtful."""
+        for name, of in self.weights.items():
+            if word.lower().replace("_", "") in _gradient_words(name):
+                return f"d{of}"
+        found = [q for q in meanings(word, self.cell) if q not in ("x", "y", "a_prev", "c_prev")]
+        found = [q for q in found if not is_parameter(q) and not is_parameter(q[1:])]
+        if array.ndim == 0 or array.size == 1:
+            return "loss" if "loss" in found else ""
+        one_step = array.ndim < self.over_time
+        if found[:1] in (["da_prev"], ["dc_prev"]):
+            return found[0] if not one_step else f"{found[0][:2]}0"
+        if len(found) != 1 or found[0] == "loss":
+            return ""
+        if (
+            one_step
+            and not self.single_steps
+            and found[0][:1] == "d"
+            and found[0] not in ("da0", "dc0")
+        ):
+            return ""  # what is left of the last turn of a loop
+        return found[0]
+
+
+def _gradient_words(name: str) -> set[str]:
+    word = name.lower().replace("_", "")
+    return {
+        f"{d}{word}"
+        for d in ("d", "g", "grad", "grads", "dld", "djd", "ded", "delta", "gradient", "nabla")
+    } | {f"{word}grad"}
+
+
+def _numbers(value: Any) -> Array | None:
+    """Return a copy of a value as an array of numbers, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.ndarray | np.generic):
+        return None
+    array = np.array(value)
+    return array if array.dtype.kind in "fiuc" else None

@@ -1,0 +1,244 @@
+"""What the syntax of the functions that run says: the cell, the layout, the order of [a; x], integers."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from unrolled.checking.calling.arguments import size_meaning
+from unrolled.checking.calling.entries import Way, last_word, stored_words, tokens
+from unrolled.checking.calling.layouts import Layout, Reading
+from unrolled.checking.names import GATES, is_parameter, meanings
+from unrolled.checking.program import called_names
+
+_SIGNS = {"lstm": {"f", "o", "c_prev", "i"}, "gru": {"r", "u"}}
+Functions = Sequence[ast.FunctionDef]
+
+
+def cells(way: Way) -> list[str]:
+    """Return the cells that a way may be, most plausible first, by its names and its gates."""
+    words = {w for _, entry in way.parts for w in entry.words} | set(tokens(way.owner))
+    named = [cell for cell in ("lstm", "gru", "rnn") if any(cell in word for word in words)]
+    stored = {w for f in way.functions for w in (*stored_words(f), *(a.arg for a in f.args.args))}
+    signs = {
+        cell: len(wanted & {q for w in stored for q in meanings(w, cell)[:1]})
+        for cell, wanted in _SIGNS.items()
+    }
+    gated = any(
+        called_names(f) & {"sigmoid", "sig", "sigm", "expit", "logistic"} for f in way.functions
+    )
+    found = []
+    if signs["lstm"] >= 3 and gated:
+        found.append("lstm")
+    if signs["gru"] == 2 and gated and signs["lstm"] < 4:
+        found.append("gru")
+    return named[:1] or found or ["rnn"]
+
+
+def layouts(way: Way, cell: str, sizes: dict[str, int]) -> list[Layout]:
+    """Return the layouts that the syntax speaks for, the best first."""
+    votes = _axes_votes(way.functions)
+    columns = _columns(way.functions, cell)
+    for axes in list(votes):
+        if columns is not None and _is_columns(axes) != columns and len(axes.split()) == 3:
+            votes[axes] -= 4
+    wanted = [axes for axes, n in votes.most_common() if n > 0] or list(votes)
+    transposed = _transposed(way.functions, cell)
+    found = []
+    for axes in wanted[:4]:
+        for turned in transposed or [not _is_columns(axes)]:
+            for bias in _biases(axes, way.functions, cell):
+                found.append(Layout(axes, turned, bias))
+    return found
+
+
+def _is_columns(axes: str) -> bool:
+    return axes.replace("T", "").split()[0] == "n"
+
+
+_ORDERS = ("n m T", "m T n", "T m n", "T n m")
+
+
+def _axes_votes(functions: Functions) -> Counter[str]:
+    votes = Counter(dict.fromkeys(_ORDERS, 0))
+    for f in functions:
+        for node in ast.walk(f):
+            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+                kinds = "".join(":" if isinstance(e, ast.Slice) else "t" for e in node.slice.elts)
+                votes.update({"::t": {"n m T": 2}, ":t:": {"m T n": 2}, ":t": {"m T n": 2, "n T": 1},
+                              "t::": {"T m n": 1, "T n m": 1}}.get(kinds, {}))  # fmt: skip
+            elif isinstance(node, ast.Assign) and (order := _order_of_shape(node)):
+                votes.update({order: 3})
+            elif _is_step_of_time(node):
+                votes.update({"T m n": 1, "T n m": 1})
+    return votes
+
+
+def _is_step_of_time(node: ast.AST) -> bool:
+    """Return whether it is `xs[t]`: the first axis is time."""
+    if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Name | ast.BinOp):
+        return False
+    names = {n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)}
+    return bool(names & {"t", "step", "time", "time_step", "timestep", "i", "k", "tt"})
+
+
+def _order_of_shape(node: ast.Assign) -> str:
+    """Return "m T n" for `N, T, D = x.shape`, or ""."""
+    shaped = isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
+    target = node.targets[0]
+    if not shaped or not isinstance(target, ast.Tuple) or len(target.elts) != 3:
+        return ""
+    letters = [size_meaning(last_word(e))[:1] for e in target.elts]
+    if letters.count("") == 1:
+        missing = {"n", "m", "T"} - set(letters)
+        letters = [letter or missing.pop() for letter in letters] if len(missing) == 1 else letters
+    order = " ".join(letters)
+    return order if order in _ORDERS else ""
+
+
+def products(functions: Functions, indexed: bool = False) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield the operands of every matrix product; with `indexed` of look-ups `U[:, x[t]]`, too."""
+    for f in functions:
+        for node in ast.walk(f):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+                yield node.left, node.right
+            elif indexed and isinstance(node, ast.Subscript):
+                parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+                yield from ((node.value, part) for part in parts if not isinstance(part, ast.Slice))
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if node.func.attr in ("dot", "matmul") and len(node.args) == 2:
+                    yield node.args[0], node.args[1]
+                elif node.func.attr in ("dot", "matmul") and len(node.args) == 1:
+                    yield node.func.value, node.args[0]
+
+
+def _turned(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "T"
+
+
+def _is_weight(node: ast.expr, cell: str) -> bool:
+    return any(is_parameter(q) for q in meanings(last_word(node), cell)[:1])
+
+
+def _columns(functions: Functions, cell: str) -> bool | None:
+    """Return whether weights stand on the left of their products."""
+    left = right = 0
+    for first, second in products(functions):
+        if _is_weight(first, cell) != _is_weight(second, cell):
+            left, right = left + _is_weight(first, cell), right + _is_weight(second, cell)
+    return None if left == right else left > right
+
+
+def _transposed(functions: Functions, cell: str) -> list[bool]:
+    """Return whether input weights are (n_x, n_a), by their products with what is no gradient: both,
+    the likelier first, where products speak for both.
+    """
+    votes: Counter[bool] = Counter()
+    for first, second in products(functions):
+        weight, other, on_left = (
+            (first, second, True) if _is_weight(first, cell) else (second, first, False)
+        )
+        inner = {last_word(n) for n in ast.walk(other)}
+        if not _is_weight(weight, cell) or any(
+            q[:1] == "d" for w in inner for q in meanings(w, cell)[:1]
+        ):
+            continue
+        known = any(q in ("x", "a", "a_prev") for w in inner for q in meanings(w, cell)[:1])
+        votes[on_left == _turned(weight)] += 3 if known else 1
+    return [turned for turned, _ in votes.most_common()]
+
+
+def _biases(axes: str, functions: Functions, cell: str) -> list[str]:
+    """Return the shapes that biases may have: (n, 1) in columns; (n,) in rows, (1, n) with keepdims."""
+    if "m" not in axes:
+        return ["n"]
+    kept = any(
+        isinstance(n, ast.keyword) and n.arg == "keepdims" and getattr(n.value, "value", None) is True
+        for f in functions for n in ast.walk(f)
+    )  # fmt: skip
+    if _is_columns(axes):
+        return ["n 1"]
+    return ["1 n", "n"] if kept else ["n"]
+
+
+def likely_reading(way: Way, cell: str) -> Reading:
+    """Return the order of gates as they are assigned, and whether x comes first where both are joined."""
+    order: list[str] = []
+    x_first = False
+    for f in way.functions:
+        for node in ast.walk(f):
+            if isinstance(node, ast.Assign):
+                found = meanings(last_word(node.targets[0]), cell)[:1]
+                order += [q[0] for q in found if q in GATES[cell] or q == "c_tilde"]
+            elif (
+                isinstance(node, ast.Call)
+                and node.args
+                and isinstance(node.args[0], ast.Tuple | ast.List)
+            ):
+                words = [meanings(last_word(e), cell)[:1] for e in node.args[0].elts]
+                x_first = x_first or (words[:1] == [("x",)] and len(words) > 1)
+    gates = "".join(dict.fromkeys(order))
+    return Reading(gates if sorted(gates) == sorted(GATES[cell]) else GATES[cell], x_first)
+
+
+def plain_steps(f: ast.FunctionDef, rates: set[str]) -> set[str]:
+    """Return what a function changes by `W -= rate * dW`, and by nothing else."""
+    steps = [n for n in ast.walk(f) if isinstance(n, ast.AugAssign)]
+    return {
+        last_word(n.target)
+        for n in steps
+        if isinstance(n.op, ast.Sub) and isinstance(n.value, ast.BinOp)
+        and isinstance(n.value.op, ast.Mult)
+        and rates & {last_word(n.value.left), last_word(n.value.right)}
+    }  # fmt: skip
+
+
+def goes_through(name: str, functions: Functions) -> bool:
+    """Return whether an argument is indexed or is what a loop goes through."""
+    for f in functions:
+        for node in ast.walk(f):
+            if isinstance(node, ast.Subscript) and last_word(node.value) == name:
+                return True
+            over = node.iter if isinstance(node, ast.For | ast.comprehension) else None
+            if over is not None and any(last_word(n) == name for n in ast.walk(over)):
+                return True
+    return False
+
+
+def indexes(name: str, functions: Functions) -> bool:
+    """Return whether an argument's entries are used as an index: it holds integers."""
+    aliases = {name}
+    for _ in range(2):
+        for f in functions:
+            aliases |= _aliases(f, aliases)
+    return any(
+        isinstance(node, ast.Subscript) and _used(node.slice, aliases)
+        for f in functions for node in ast.walk(f)
+    )  # fmt: skip
+
+
+def _used(index: ast.expr, aliases: set[str]) -> bool:
+    """Return whether one of the names, or an entry of it, stands in an index."""
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    return any(not isinstance(part, ast.Slice) and last_word(part) in aliases for part in parts)
+
+
+def _aliases(f: ast.FunctionDef, names: set[str]) -> set[str]:
+    """Return what takes its values from one of the names: a loop's variable, or `k = inputs[t]`."""
+    found: set[str] = set()
+    for node in ast.walk(f):
+        if isinstance(node, ast.For) and last_word(node.iter) in names:
+            found.add(last_word(node.target))
+        elif isinstance(node, ast.For) and isinstance(node.iter, ast.Call):
+            found |= _of_loop(node, node.iter, names)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+            found |= {last_word(node.targets[0])} if last_word(node.value) in names else set()
+    return found - {""}
+
+
+def _of_loop(node: ast.For, call: ast.Call, names: set[str]) -> set[str]:
+    if not isinstance(node.target, ast.Tuple):
+        return set()
+    by = last_word(call.func)
+    targets = node.target.elts[1:] if by == "enumerate" else node.target.elts
+    pairs = zip(targets, call.args, strict=False) if by in ("enumerate", "zip") else ()
+    return {last_word(target) for target, of in pairs if last_word(of) in names}

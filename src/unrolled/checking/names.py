@@ -1,0 +1,271 @@
+"""The usual spellings: which of the legend's quantities a person's name may stand for.
+
+Case, underscores and a trailing `t` or `s` do not matter. Beside the legend's names there are
+pseudo-names for weights that people keep in one array, with the gradients `d` + name:
+
+- "W_f", "W_a", … the weights [W_fa W_fx] of one gate, columns [a; x] or [x; a] (`a`: of the plain cell);
+- "W" all gates' [a; x] weights, one gate under the other; "W_h" and "W_x" all gates' recurrent and
+  all gates' input weights; "b" all gates' biases. The order of the gates is not in the name.
+"""
+
+import functools
+import re
+from collections.abc import Iterable, Mapping
+
+GATES = {"rnn": "a", "lstm": "fico", "gru": "urc"}
+"""The letters of each cell's gates, in the order in which stacked arrays are put together."""
+
+_LETTERS = {  # what people call a gate, in the names of weights, biases and pre-activations
+    "rnn": {"a": "a", "h": "a", "s": "a"},
+    "lstm": {"f": "f", "i": "i", "c": "c", "g": "c", "o": "o"},
+    "gru": {"u": "u", "z": "u", "r": "r", "c": "c", "h": "c", "g": "c", "n": "c"},
+}
+
+_COMMON = {
+    "a": "a h s st hidden hiddens hiddenstate hiddenstates state states anext nexth nexta hnext snext "
+         "at ht hs as acur hcur hnew anew newh a1 h1 allh hout hseq aseq hlast hfinal finalstate",
+    "a_prev": "aprev prevh preva hprev sprev prevstate prevs stateprev ap hp htm1 hold prevhidden "
+              "hiddenprev hprevious lasth ht1",
+    "a0": "a0 h0 s0 hinit inith initialstate initstate initialh hstart astart firsth hiddeninit",
+    "x": "x xt xs input inputs xseq seq sequence inp xtt",
+    "y_hat": "yhat ypred ytpred yhats ypreds ps p probs prob pt pred preds prediction predictions "
+             "predicted proba probabilities yprob yhatt",
+    "z_y": "zy zyt zty logits logit scores zyseq yraw",
+    "loss": "loss cost j e totalloss totalcost totalerror l crossentropy",
+}  # fmt: skip
+
+_CELLS = {
+    "rnn": {"z_a": "z za zt zat zta zh raw hraw preact preactivation net z1 hpre ahat prea"},
+    "lstm": {
+        "c": "c ct cs cnext nextc cell cellstate cells cnew newc cout c1",
+        "c_prev": "cprev prevc cp ctm1 cold cellprev prevcell prevcellstate",
+        "c0": "c0 cinit initc cstart",
+        "tanh_c": "tanhc tanhct tanhcnext ctanh ctanht",
+        "f": "f ft fs fg fgate forget forgetgate gf gammaf hf",
+        "i": "i it is ig igate inputgate gi gammai hi",
+        "o": "o ot os og ogate outputgate go gammao ho",
+        "c_tilde": "cct cc ctilde ctildet cbar chat cand candidate ccand g gt gs gg gc cctt cdash",
+    },
+    "gru": {
+        "u": "u ut us ug ugate z zt zs zg zgate update updategate gu gammau hz hu",
+        "r": "r rt rs rg rgate reset resetgate gr gammar hr",
+        "c_tilde": "cct cc ctilde cbar chat cand candidate c ct cs hcand htilde httilde hbar hhat htil "
+                   "hcandidate hh n nt ng hproposed",
+        "a_reset": "rh ra areset hreset rhprev raprev hr",
+    },
+}  # fmt: skip
+
+_CARRIED = {  # what one step hands to the step before
+    "a": "danext dhnext dsnext dnexth dnexta dprevh dpreva dhprev daprev daprevt dsprev danextt "
+         "dhiddenprev dprevhidden dhcarry",
+    "c": "dcnext dnextc dprevc dcprev dcprevt dcnextt",
+}  # fmt: skip
+
+_PREFIX = re.compile(r"(?:d[ljec]d|grads?|gradients?|delta|g(?=w[a-z]|b[a-z]))(?=.)|d(?=.)")
+
+
+def _table(cell: str) -> dict[str, list[str]]:
+    spellings: dict[str, list[str]] = {}
+    for source in (_CELLS[cell], _COMMON):
+        for quantity, words in source.items():
+            for word in words.split():
+                spellings.setdefault(word, []).append(quantity)
+    return spellings
+
+
+_TABLES = {cell: _table(cell) for cell in GATES}
+
+
+_INSIDE_RESET = ("bca", "bhn", "bch", "bhc", "bhhn")  # the GRU's second bias of the candidate
+
+
+@functools.cache
+def meanings(name: str, cell: str) -> tuple[str, ...]:
+    """Return the legend's (and pseudo-) names that a person's name may stand for, best first.
+
+    `cell` is "rnn", "lstm" or "gru". Empty where the name says nothing.
+    """
+    word = re.sub(r"[^0-9a-z]", "", name.lower())
+    if not word or name in {"T", "N", "D", "H", "M", "m", "n", "t", "k", "e"}:
+        return ()
+    if cell == "gru" and word.removeprefix("d") in _INSIDE_RESET:
+        return ("db_ca" if word[0] == "d" else "b_ca",)
+    found = _weight(name, cell) or _plain(word, cell) or _gradient(name, word, cell)
+    return tuple(dict.fromkeys(found))
+
+
+def _plain(word: str, cell: str) -> list[str]:
+    if word in ("y", "ys", "yt"):
+        return ["z_y", "y_hat", "y"] if word == "ys" else ["y_hat", "z_y", "y"]
+    if word in ("o", "out", "outs", "output", "outputs", "ot", "os") and cell != "lstm":
+        return ["y_hat", "z_y", "a"]
+    table = _TABLES[cell]
+    for spelling in (word, word.rstrip("s"), word.rstrip("ts"), word.removesuffix("cache")):
+        if spelling in table:
+            return table[spelling]
+    match = re.fullmatch(r"(?:z|a|pre|net|raw)(\w)t?|(\w)t?(?:z|pre|raw|hat|in)|zt(\w)", word)
+    letter = next(filter(None, match.groups()), "") if match else ""
+    gate = _LETTERS[cell].get(letter)
+    return [f"z_{gate}"] if gate else []
+
+
+def _gradient(name: str, word: str, cell: str) -> list[str]:
+    for state, words in _CARRIED.items():
+        if {word, word.rstrip("t")} & set(words.split()) and (state == "a" or cell == "lstm"):
+            return [f"d{state}_prev", f"d{state}_next", f"d{state}"]
+    if word in ("dtanh", "dhraw", "draw", "dpre", "dz", "dzt", "dzta", "dz1") and cell == "rnn":
+        return ["dz_a"]
+    if word in ("dy", "dys", "dyt", "dout", "douts", "do") and not (
+        word == "do" and cell == "lstm"
+    ):
+        return ["dz_y", "dy_hat", "da"] if word[:3] != "dou" else ["da", "dz_y"]
+    match, rest = _PREFIX.match(word), ""
+    if match:
+        rest = word[match.end() :]
+    elif word.endswith("grad"):
+        rest = word.removesuffix("grad")
+    if not rest:
+        return []
+    kept = _rest(name, len(rest)) if not word.endswith("grad") else name[: len(rest)]
+    inner = _weight(kept, cell) or _plain(rest, cell)
+    gates = set(_CELLS[cell]) - {"c", "c_prev", "c0", "z_a", "tanh_c", "a_reset"}
+    found = []
+    for quantity in inner:
+        both = [f"d{quantity}", f"dz_{quantity[0]}"] if quantity in gates else [f"d{quantity}"]
+        # the course's dft is the gradient at the pre-activation; df may be either
+        found += both[::-1] if rest[-1:] == "t" else both
+    return [q for q in found if q not in ("dloss", "dy")]
+
+
+def _rest(name: str, letters: int) -> str:
+    """Return the end of a name that has this many letters and digits."""
+    k = len(name)
+    while letters:
+        k -= 1
+        letters -= name[k].isalnum()
+    return name[k:]
+
+
+def _weight(name: str, cell: str) -> list[str]:
+    word = re.sub(r"weights?", "w", re.sub(r"[^0-9a-z]", "", name.lower()))
+    word = re.sub(r"bias(es)?", "b", re.sub(r"l0$", "", word))
+    if word == "c" and cell == "rnn" and name[:1] == "c":
+        return ["b_y"]
+    if word in ("b", "w", "u", "v", "wlstm", "wgru", "wrnn", "wall"):
+        return _single(name, word, cell)
+    match = re.fullmatch(r"([wub])_?(\w+)", word)
+    if not match:
+        return []
+    kind, rest = match.groups()
+    return _bias(rest, cell) if kind == "b" else _matrix(kind, rest, cell)
+
+
+def _single(name: str, word: str, cell: str) -> list[str]:
+    if name[:1].islower() and word in ("u", "v", "w"):
+        return []
+    if word == "v":
+        return ["W_ya"]
+    if cell == "rnn":
+        return {"b": ["b_a"], "u": ["W_aa", "W_ax"]}.get(word, ["W_aa", "W_ax", "W_a"])
+    if cell == "gru" and word == "u":
+        return []  # the update gate's values as a rule
+    return {"b": ["b"], "u": ["W_h", "W_x"]}.get(word, ["W", "W_x"])
+
+
+def _bias(rest: str, cell: str) -> list[str]:
+    if rest in ("y", "q", "out", "v", "hy", "ya", "yh", "dense", "output"):
+        return ["b_y"]
+    if rest in ("o", "2") and cell == "rnn":
+        return ["b_y"]
+    letters = _LETTERS[cell]
+    if rest in letters:
+        return [f"b_{letters[rest]}"]
+    if cell == "rnn":
+        return ["b_a"] if rest in ("ih", "hh", "xh", "hidden", "1", "aa", "ax", "rnn", "in") else []
+    if cell == "lstm" and rest[:1] in ("i", "x", "h") and rest[1:] in letters:
+        return [f"b_{letters[rest[1:]]}"]
+    if cell == "lstm" and rest in ("ih", "hh", "xh"):
+        return ["b"]
+    return ["b"] if rest in ("lstm", "gru", "gates", "all", "1", "h", "a") else []
+
+
+def other_bias(name: str, names: Iterable[str]) -> str:
+    """Return, for one of two biases that are added (`b_ih` and `b_hh`), the other one's name, or ""."""
+    match = re.fullmatch(r"(b_?|bias_?)([ixh])(\w)(_l0)?", name)
+    if not match:
+        return ""
+    before, side, rest, end = match.groups("")
+    others = [f"{before}{s}{rest}{end}" for s in ("ix" if side == "h" else "h")]
+    return next((other for other in others if other in set(names)), "")
+
+
+def _matrix(kind: str, rest: str, cell: str) -> list[str]:
+    if rest in ("y", "ya", "hy", "yh", "ay", "sy", "hq", "out", "v", "dense", "output"):
+        return ["W_ya"]
+    if cell == "rnn":
+        return _plain_matrix(rest)
+    letters = _LETTERS[cell]
+    for gate, source in (rest[:1], rest[1:]), (rest[-1:], rest[:-1]):
+        if gate in letters and source in ("a", "h", "s", "x"):
+            own = f"W_{letters[gate]}{'x' if source == 'x' else 'a'}"
+            return [own, *({"ih": ["W_x"], "hh": ["W_h"]}.get(rest, []))]
+    if rest[:1] == "i" and rest[1:] in letters and rest != "ih":
+        return [f"W_{letters[rest[1:]]}x"]
+    stacked = {
+        "x": ["W_x"],
+        "ih": ["W_x"],
+        "h": ["W_h"],
+        "a": ["W_h"],
+        "hh": ["W_h"],
+        "xh": ["W_x"],
+    }
+    if kind == "u" and rest in letters:
+        return [f"W_{letters[rest]}a", f"W_{letters[rest]}x"]
+    if rest in letters:
+        return [f"W_{letters[rest]}", f"W_{letters[rest]}x", *stacked.get(rest, [])]
+    return stacked.get(rest, ["W"] if rest in ("gates", "all", "lstm", "gru", "ifog") else [])
+
+
+def _plain_matrix(rest: str) -> list[str]:
+    if rest in ("aa", "hh", "ss", "rec", "h", "a", "s", "recurrent", "hidden"):
+        return ["W_aa"]
+    if rest in ("ax", "xa", "xh", "hx", "x", "in", "sx", "xs", "ih", "hi", "input"):
+        return ["W_ax"]
+    return ["W_ya"] if rest in ("ho", "oh", "o", "ah", "2") else []
+
+
+def resolve(names: Iterable[str], cell: str, known: Mapping[str, str]) -> dict[str, str]:
+    """Return, for names of weights and biases that belong together, what each stands for.
+
+    `known` are those about which there is no doubt. `Wf` beside `Uf` are the input weights, alone it is [W_fa W_fx]; `Wh` beside `Wz` is the
+    candidate's. Names that are no weights are left out.
+    """
+    options = {name: [q for q in meanings(name, cell) if is_parameter(q)] for name in names}
+    options = {name: found for name, found in options.items() if found}
+    apart = {known.get(name, found[0]) for name, found in options.items()}
+    chosen = {name: quantity for name, quantity in known.items() if name in options}
+    doubtful = [item for item in options.items() if item[0] not in known]
+    for name, found in sorted(doubtful, key=lambda item: len(item[1])):
+        chosen[name] = _best(name, found, apart, set(chosen.values()), cell)
+    return chosen
+
+
+def _best(name: str, found: list[str], apart: set[str], taken: set[str], cell: str) -> str:
+    for one, other in (("W_x", "W_h"), ("W_h", "W_x")):
+        if one in apart and other in found:
+            return other
+    gates_apart = any(q in apart for g in GATES[cell] for q in (f"b_{g}", f"W_{g}", f"W_{g}x"))
+    for quantity in found:
+        if quantity in taken:
+            continue
+        if quantity in ("W_h", "W_x", "W") and gates_apart and len(found) > 1:
+            continue
+        if len(quantity) == 3 and quantity[2] in GATES[cell] and f"{quantity}a" in apart:
+            continue  # W_f beside U_f
+        return quantity
+    return found[0]
+
+
+def is_parameter(quantity: str) -> bool:
+    """Return whether a (pseudo-) name stands for weights or a bias."""
+    return quantity[:2] in ("W_", "b_") or quantity in ("W", "b")
