@@ -1,0 +1,132 @@
+"""The forms in which people write an equation: the table's own, and with other equations put in."""
+
+from collections.abc import Iterator
+
+from unrolled.activations import softmax_backward
+from unrolled.checking.problems import Truth
+from unrolled.equations.expressions import Expression, combined, summed
+from unrolled.equations.symbols import Symbol, expression
+from unrolled.equations.table import Table
+
+LARGEST = 30  # nodes: what nobody writes in one line is not searched
+
+
+def forms(quantity: str, truth: Truth, total: bool) -> list[list[Expression]]:
+    """Return the right equation of a quantity in every form that is searched, [] if it has none:
+    first the table's own, then those with other equations put in once, twice, three times.
+
+    `total` is whether it is wanted over all steps: a gradient summed over time, the loss, da0.
+    """
+    table = truth.table
+    depths: dict[int, list[Expression]] = {}
+    seen = set()
+    for depth, form in _forms(quantity, truth):
+        if form.key not in seen and (not depth or sum(1 for _ in form.nodes()) <= LARGEST):
+            seen.add(form.key)
+            depths.setdefault(depth, []).append(_over_steps(quantity, form, total, table))
+    return list(depths.values())
+
+
+def _forms(quantity: str, truth: Truth) -> Iterator[tuple[int, Expression]]:
+    """Yield each form and how deep it goes."""
+    table = truth.table
+    base = _equation(quantity, table)
+    if base is None:
+        return
+    yield 0, base
+    yield from ((1, form) for form in _long_softmax(quantity, truth))
+    defined = _defined(table)
+    if quantity == "log_y_hat":
+        yield 1, defined[quantity].substituted(defined)
+    if (joined := _joined(base, table)) is not None:
+        yield 1, joined
+    gradients, deeper = _gradients(table), base
+    for depth in range(1, 4):
+        for name in dict.fromkeys(leaf.name for leaf in deeper.leaves()):
+            if name in defined:
+                yield depth, deeper.substituted({name: defined[name]})
+        deeper = deeper.substituted(gradients)
+        yield depth, deeper
+
+
+def _joined(form: Expression, table: Table) -> Expression | None:
+    """W_fa a⟨t−1⟩ + W_fx x⟨t⟩ + b_f as [W_fa W_fx] [a⟨t−1⟩; x⟨t⟩] + b_f; None for other equations."""
+    products = {
+        term.operands[0].name: term for _, term in form.terms() if term.operation == "product"
+    }
+    for name, product in products.items():
+        other = products.get(f"{name[:-1]}x")
+        if other is not None and other is not product and name in table.step.parameters:
+            pairs = zip(product.operands, other.operands, strict=True)
+            stacked = [
+                Expression(f"beside_{axis}", pair, pair[0].shape)
+                for axis, pair in zip(("columns", "rows"), pairs, strict=True)
+            ]
+            joined = Expression("product", tuple(stacked), product.shape)
+            rest = [(s, term) for s, term in form.terms() if term not in (product, other)]
+            return summed([(1, joined), *rest])
+    return None
+
+
+def _equation(quantity: str, table: Table) -> Expression | None:
+    """The right side; what is given, and a state before its step, is its own."""
+    quantity = {f"{s}0": f"{s}_prev" for s in table.step.states}.get(quantity, quantity)
+    quantity = {f"d{s}0": f"d{s}_prev" for s in table.step.states}.get(quantity, quantity)
+    for equation in table.equations:
+        if equation.name == quantity and equation.direction in ("forward", "backward"):
+            return equation.expression
+    shape = table.shapes.get(quantity)
+    return None if shape is None else Expression.quantity(quantity, shape)
+
+
+def _defined(table: Table) -> dict[str, Expression]:
+    """What may be put in for a quantity: its equation, and log ŷ as the logarithm of ŷ."""
+    found = {e.name: e.expression for e in (*table.of("forward"), *table.of("backward"))}
+    if "log_y_hat" in found:
+        y_hat = Expression.quantity("y_hat", table.shapes["y_hat"])
+        found["log_y_hat"] = Expression("log", (y_hat,), y_hat.shape)
+    return found
+
+
+def _gradients(table: Table) -> dict[str, Expression]:
+    """What is put in level by level: gradients, and pre-activations of the forward pass."""
+    defined = _defined(table)
+    return {
+        name: right
+        for name, right in defined.items()
+        if name[:1] == "d" or name[:2] == "z_" or name in ("losses", "log_y_hat")
+    }
+
+
+def derived(table: Table) -> dict[str, Expression]:
+    """What people compute beside the table: dŷ = −ω y / ŷ of softmax and cross-entropy."""
+    step, shapes = table.step, table.shapes
+    if step.prediction.name != "softmax" or not step.loss.from_logits:
+        return {}
+    y_hat, y, omega = (Expression.quantity(n, shapes[n]) for n in ("y_hat", "y", "omega"))
+    share = combined("multiply", omega, combined("divide", y, y_hat))
+    return {"dy_hat": Expression("negative", (share,), share.shape)}
+
+
+def _long_softmax(quantity: str, truth: Truth) -> Iterator[Expression]:
+    """dz_y = ω (ŷ − y) as it is before everything cancels: the Jacobian times dŷ, from ŷ or z_y."""
+    table = truth.table
+    beside = derived(table)
+    if quantity != "dz_y" or not beside:
+        return
+    y_hat = Expression.quantity("y_hat", table.shapes["y_hat"])
+    dy_hat = Expression.quantity("dy_hat", y_hat.shape)
+    short = expression(softmax_backward(Symbol(dy_hat), Symbol(y_hat)))
+    defined = _defined(table)
+    from_logits = short.substituted({"y_hat": defined["y_hat"]})
+    yield from (short, short.substituted(beside), from_logits)
+    yield from_logits.substituted({"z_y": defined["z_y"]})
+
+
+def _over_steps(quantity: str, form: Expression, total: bool, table: Table) -> Expression:
+    if not total:
+        return form
+    if quantity == "loss" or quantity.removeprefix("d") in table.step.parameters:
+        return Expression("over_time", (form,), form.shape)
+    edge = [f"{d}{s}0" for s in table.step.states for d in ("", "d")]
+    return Expression("first" if quantity in edge else "stacked", (form,), form.shape)
