@@ -21,7 +21,7 @@ LEVELS = [
     {"unrolling"},
     {"tape", "inputs", "initialisation", "parameters", "network"},
     {"gradients", "model_file", "data"},
-    {"training", "benchmark", "dls"},
+    {"training", "benchmark", "dls", "checking"},
     {"interop"},
     {"cli", "__main__"},
 ]

@@ -1,0 +1,265 @@
+"""Which of the usual choices a person's code makes: these are no mistakes where everything agrees on them.
+
+What is loss and what is gradient may count each target differently. A convention is one only if
+both agree on it; if they do not, the default is right: summed over time, averaged over the batch.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unrolled.checking import variants
+from unrolled.checking.calling import Outcome, Plan, Reading
+from unrolled.checking.problems import Conventions, Counting, Problem, Truth, shortened
+from unrolled.checking.recognising import Node, Recogniser, same
+from unrolled.checking.watching import Event
+
+Array = Any
+DEFAULT = Counting()
+_UNIT = Counting(over=())
+_VARIANTS = {
+    "gru": (
+        "gru_reset_after",
+        str(Path(variants.__file__).with_name("gru_keep.py")),
+        str(Path(variants.__file__).with_name("gru_keep_reset_after.py")),
+    )
+}
+_OUTPUTS = ("sigmoid", "linear")
+_FIRST = 400  # events that tell how the forward pass reads its weights
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a file is read: which plan and reading, which conventions, and how much was recognised.
+
+    `doubtful` is what the forward pass alone speaks for, where the backward says nothing; `counted`
+    says whether a run told how targets count.
+    """
+
+    plan: Plan
+    reading: Reading
+    conventions: Conventions
+    recognised: int
+    doubtful: Conventions | None = None
+    counted: bool = True
+
+
+def choose_reading(
+    plan: Plan, problem: Problem, events: Sequence[Event], outcome: Outcome
+) -> Choice:
+    """Return the reading and conventions under which most of a run of `plan` is recognised."""
+    distinct = distinct_values(events)
+
+    def choice(reading: Reading, conventions: Conventions) -> Choice:
+        found = _recognised(plan, reading, conventions, problem, distinct)
+        return Choice(plan, reading, conventions, found)
+
+    def most(choices: Iterable[Choice]) -> Choice:
+        return max(choices, key=lambda one: one.recognised)
+
+    usual = Conventions(
+        activation="tanh" if plan.cell == "rnn" else None, states=frozenset(plan.given)
+    )
+    best = most(choice(reading, usual) for reading in plan.readings)
+    best = _with_output(best, choice, problem, distinct, outcome)
+    scaled, doubtful = _scaled(best, problem, distinct, outcome), None
+    for variant in _variants(best.conventions, plan.cell):
+        other = choice(best.reading, variant)
+        if other.recognised > best.recognised:
+            other_scaled = _scaled(other, problem, distinct, outcome)
+            if _goes_back(other, other_scaled, scaled, problem, distinct, outcome):
+                best, scaled, doubtful = other, other_scaled, None
+            elif doubtful is None and variant.cell:
+                doubtful = other_scaled
+    counted = bool(plan.has_loss and countings(best, problem, distinct, outcome))
+    return replace(best, conventions=scaled, doubtful=doubtful, counted=counted)
+
+
+def _with_output(
+    best: Choice, choice: Callable[[Reading, Conventions], Choice], problem: Problem,
+    values: Sequence[Array], outcome: Outcome,
+) -> Choice:  # fmt: skip
+    """Return the choice with the output that is recognised most, or, among those that are alike, the one
+    under which most results are right: softmax where nothing tells.
+    """
+    others = [replace(best.conventions, output=output) for output in _OUTPUTS]
+    choices = [best, *(choice(best.reading, other) for other in others)]
+    most = max(one.recognised for one in choices)
+    alike = [one for one in choices if one.recognised == most]
+    if len(alike) == 1:
+        return alike[0]
+    scaled = [replace(c, conventions=_scaled(c, problem, values, outcome)) for c in alike]
+    right = [_right(one, problem, outcome) for one in scaled]
+    return alike[right.index(max(right))]
+
+
+def _right(choice: Choice, problem: Problem, outcome: Outcome) -> int:
+    """How many results are right under a choice."""
+    plan, reading = choice.plan, choice.reading
+    truth = Truth(plan.problem(problem, reading), choice.conventions)
+    pairs = [(_numbers(o.value), plan.expected(o, truth, reading)) for o in outcome.outputs]
+    return sum(
+        same(theirs, np.asarray(expected, float))
+        for theirs, expected in pairs if theirs is not None and expected is not None
+    )  # fmt: skip
+
+
+def _variants(usual: Conventions, cell: str) -> Iterator[Conventions]:
+    """What else a cell may be: another activation, or a gate that acts elsewhere."""
+    for activation in ("relu", "sigmoid") if usual.activation else ():
+        for output in (usual.output, *_OUTPUTS):
+            yield replace(usual, activation=activation, output=output)
+    for variant in _VARIANTS.get(cell, ()):
+        yield replace(usual, cell=variant)
+
+
+def _goes_back(
+    choice: Choice, variant: Conventions, usual: Conventions, problem: Problem,
+    values: Sequence[Array], outcome: Outcome,
+) -> bool:  # fmt: skip
+    """Whether the backward is that of a variant too: something is recognised that only it computes."""
+    if not any(output.quantity[:1] == "d" for output in outcome.outputs):
+        return True  # there is no backward that could disagree
+    read = choice.plan.problem(problem, choice.reading)
+    truths = Truth(read, variant), Truth(read, usual)
+    printed = [{e.name: e.expression.key for e in truth.table.of("backward")} for truth in truths]
+    own = {name for name, key in printed[0].items() if printed[1].get(name) != key}
+    recogniser = Recogniser(truths[0], transposed=not choice.plan.columns)
+    sizes = {np.size(truths[0].steps[0][name]) for name in own}
+    return any(
+        node.name in own
+        for value in values if value.size in sizes
+        for node in recogniser.nodes(value)
+    )  # fmt: skip
+
+
+def distinct_values(events: Iterable[Event]) -> list[Array]:
+    found = {(e.value.shape, e.value.tobytes()): e.value for e in events if e.value is not None}
+    return list(found.values())
+
+
+def _recognised(
+    plan: Plan,
+    reading: Reading,
+    conventions: Conventions,
+    problem: Problem,
+    values: Sequence[Array],
+) -> int:
+    short = shortened(plan.problem(problem, reading), min(2, problem.T))
+    recogniser = Recogniser(Truth(short, conventions), transposed=not plan.columns)
+    sizes = {short.sizes[n] * short.m for n in ("n_a", "n_y")}
+    forward = {e.name for e in recogniser.truth.table.of("forward")}
+    forward -= {"y_hat"} if conventions.output == "linear" else set()  # it is z_y again
+    found: set[Node] = set()
+    for value in [v for v in values if v.size in sizes][:_FIRST]:
+        found |= {n for n in recogniser.nodes(value) if n.name in forward and n.kind == ""}
+    return len(found)
+
+
+def _scaled(
+    choice: Choice, problem: Problem, values: Sequence[Array], outcome: Outcome
+) -> Conventions:
+    """Return the conventions with what each target counts, where there is a loss."""
+    if not choice.plan.has_loss:
+        return choice.conventions
+    known = set(countings(choice, problem, values, outcome))
+    agreed = known.pop() if len(known) == 1 else DEFAULT
+    return replace(_with_loss(choice.conventions), counting=agreed)
+
+
+def _with_loss(conventions: Conventions) -> Conventions:
+    return (
+        replace(conventions, loss="squared_error")
+        if conventions.output == "linear"
+        else conventions
+    )
+
+
+def countings(
+    choice: Choice, problem: Problem, values: Sequence[Array], outcome: Outcome
+) -> list[Counting]:
+    """Return how the loss counts targets and how the gradients do, as far as a run tells."""
+    problem = choice.plan.problem(problem, choice.reading)
+    conventions, usual = _with_loss(choice.conventions), _usual(problem)
+    of_loss = _of_loss(problem, conventions, outcome, usual)
+    of_gradients = _of_results(problem, conventions, choice, outcome, usual)
+    if of_gradients is None:
+        of_gradients = _of_values(problem, conventions, choice.plan, values, usual)
+    return [counting for counting in (of_loss, of_gradients) if counting is not None]
+
+
+def _usual(problem: Problem) -> dict[float, Counting]:
+    """What a target may count, by the number that is on this problem: the default first."""
+    axes: list[tuple[str, ...]] = [("m",), (), ("m", "T"), ("T",), ("m", "T", "n_y"), ("m", "n_y")]
+    found: dict[float, Counting] = {}
+    for factor in (1.0, 2.0):
+        for over in axes:
+            counting = Counting(factor, over)
+            found.setdefault(counting.share(problem.sizes), counting)
+    return found
+
+
+def _of_loss(
+    problem: Problem, conventions: Conventions, outcome: Outcome, usual: Mapping[float, Counting]
+) -> Counting | None:
+    losses = [o.value for o in outcome.outputs if o.quantity == "loss" and np.size(o.value) == 1]
+    if not losses:
+        return None
+    unit = float(Truth(problem, replace(conventions, counting=_UNIT)).totals["loss"])
+    theirs = float(np.ravel(losses[0])[0])
+    near = (s for s in usual if abs(theirs - s * unit) <= 1e-9 * abs(s * unit))
+    return next((usual[s] for s in near), None)
+
+
+def _of_results(
+    problem: Problem, conventions: Conventions, choice: Choice, outcome: Outcome,
+    usual: Mapping[float, Counting],
+) -> Counting | None:  # fmt: skip
+    """The counting that most of the returned gradients are right under, None if none are."""
+    unit = Truth(problem, replace(conventions, counting=_UNIT))
+    plan, reading, votes = choice.plan, choice.reading, Counter[Counting]()
+    for output in outcome.outputs:
+        expected = plan.expected(output, unit, reading) if output.quantity[:1] == "d" else None
+        theirs = _numbers(output.value)
+        if expected is None or theirs is None or theirs.shape != np.shape(expected):
+            continue
+        ratio = _ratio(theirs, np.asarray(expected, float))
+        votes.update(usual[s] for s in usual if ratio and abs(ratio - s) <= 1e-7 * s)
+    return votes.most_common(1)[0][0] if votes else None
+
+
+def _numbers(value: Any) -> Array | None:
+    try:
+        return np.asarray(value, float)
+    except (TypeError, ValueError):
+        return None
+
+
+def _ratio(theirs: Array, expected: Array) -> float | None:
+    """What `theirs` is that multiple of `expected`, or None."""
+    with np.errstate(all="ignore"):
+        ratio = float(np.sum(theirs * expected) / np.sum(expected**2))
+    return ratio if np.isfinite(ratio) and same(theirs, ratio * expected) else None
+
+
+def _of_values(
+    problem: Problem, conventions: Conventions, plan: Plan, values: Sequence[Array],
+    usual: Mapping[float, Counting],
+) -> Counting | None:  # fmt: skip
+    """The counting under which most gradients are recognised on the way, None if none are."""
+    counts: Counter[Counting] = Counter()
+    for counting in usual.values():
+        truth = Truth(problem, replace(conventions, counting=counting))
+        recogniser = Recogniser(truth, transposed=not plan.columns)
+        backward = {e.name for e in truth.table.of("backward")}
+        sizes = {np.size(truth.steps[0][name]) for name in backward}
+        nodes = (recogniser.nodes(value) for value in values if value.size in sizes)
+        counts[counting] = len({n for found in nodes for n in found if n.name in backward})
+        if counts[counting] > len(backward):
+            break
+    best, count = counts.most_common(1)[0]
+    return best if count else None

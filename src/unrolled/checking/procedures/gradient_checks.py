@@ -1,0 +1,330 @@
+"""Their own gradient check: does it accept right gradients, does it notice wrong ones, and if not why."""
+
+import ast
+import copy
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from unrolled.checking.procedures.findings import Examined, exact, finding, worst
+from unrolled.checking.procedures.iterations import Iteration, parameters_in
+from unrolled.checking.procedures.roles import Function
+from unrolled.checking.procedures.running import Namespace, Program, Training, initial, stream
+from unrolled.checking.procedures.tracing import (
+    Call,
+    Trace,
+    assignments,
+    leaves,
+    named,
+    near,
+)
+from unrolled.checking.report import Cause, Finding
+
+Array = Any
+
+SMALL = 0.02  # relative: entries close to zero are known to few digits
+_ERROR = re.compile(r"err|diff|rel|delta", re.I)
+WRONG = 1.25  # what their gradients are multiplied by, to see whether the check notices
+
+
+def relative_error(numeric: Array, analytic: Array) -> float:
+    """Return ‖numeric − analytic‖ / (‖numeric‖ + ‖analytic‖)."""
+    size = np.linalg.norm(numeric) + np.linalg.norm(analytic)
+    return float(np.linalg.norm(numeric - analytic) / size) if size else 0.0
+
+
+# What a wrong quotient gives in place of the derivative g, by its factor.
+QUOTIENTS: dict[str, tuple[Callable[[float], float], str]] = {
+    "by_eps": (lambda eps: 2.0, "the central difference is divided by ε, not by 2ε: twice the derivative"),
+    "one_sided_by_two": (lambda eps: 0.5, "a one-sided difference is divided by 2ε: half the derivative"),
+    "by_four_eps": (lambda eps: 0.5, "the central difference is divided by 4ε: half the derivative"),
+    "swapped": (lambda eps: -1.0, "the difference is taken the wrong way round: minus the derivative"),
+    "not_divided": (lambda eps: 2 * eps, "the difference is not divided by 2ε"),
+    "times_eps": (lambda eps: 2 * eps * eps, "the difference is multiplied by ε in place of divided by 2ε"),
+    "by_eps_squared": (lambda eps: 1 / eps, "the difference is divided by ε², not by 2ε"),
+}  # fmt: skip
+
+
+def examine_gradient_checks(
+    program: Program, training: Training | None, done: list[Iteration], examined: Examined
+) -> None:
+    """Add what is wrong with their gradient check, or that it tells right from wrong."""
+    for function in program.having("check"):
+        try:
+            outcome = _Check(program, function, training, done).outcome()
+        except KeyError as error:
+            outcome = f"{error} is not understood"
+        except Exception as error:
+            outcome = f"it could not be run: {error}"
+        if isinstance(outcome, str):
+            examined.untestable.append(f"`{function.name}` was not tested: {outcome}")
+        elif outcome is None:
+            message = f"`{function.name}` accepts right gradients and refuses those {WRONG} times as large"
+            examined.proved.append(message)
+        else:
+            examined.findings.append(outcome)
+
+
+class _Check:
+    """One gradient check of theirs, run on right gradients and on wrong ones."""
+
+    def __init__(
+        self, program: Program, function: Function, training: Training | None, done: list[Iteration]
+    ):
+        self.program, self.function = program, function
+        self.names = [f.name for f in program.functions if f.role == "backward"]
+        self.names += [i.backward.name for i in done[:1] if i.backward.name not in self.names]
+        self.forward = {f.name for f in program.functions if f.role == "forward"}
+        self.forward |= {i.forward.name for i in done[:1]}
+        self.given = done[min(1, len(done) - 1)].forward.given if done else {}
+        self.namespace = training.namespace if training and training.name == "<module>" else None
+        self.result: Any = None
+
+    def outcome(self) -> Finding | str | None:
+        """A finding, why it cannot be tested, or None where it is right."""
+        if self.function.owner:
+            return "it is a method"
+        trace = self._run(1.0)
+        if trace.stopped and not trace.stopped.startswith("AssertionError"):
+            return f"it stopped: {trace.stopped}"
+        right = self._verdict(trace)
+        inside = (c for c in trace.calls if c.caller == self.function.name)
+        calls = [c for c in inside if c.name in self.forward]
+        found = self._other_inputs(trace, calls) or self._not_restored(calls)
+        if found:
+            return found
+        wrong = self._verdict(self._run(WRONG))
+        if right is None or wrong is None:
+            return "it returns neither errors nor a verdict"
+        if right > SMALL:
+            return self._refuses(right, trace, calls)
+        if not self._scaled:
+            return "it does not call a backward pass that could be made wrong"
+        if wrong <= 10 * right:
+            message = (
+                f"it cannot fail: with all gradients {WRONG} times as large it reports {wrong:.2g}, "
+                f"as little as {right:.2g} with the right ones"
+            )
+            return self._finding(self._compare_line(), exact("cannot_fail", message))
+        return None
+
+    def _verdict(self, trace: Trace) -> float | None:
+        """What a run reports: returned, asserted, or left in its variables when it returns nothing."""
+        if trace.stopped:
+            return 1.0
+        if self.result is not None:
+            return verdict(self.result)
+        if any(isinstance(n, ast.Assert | ast.Raise) for n in ast.walk(self.function.node)):
+            return 0.0
+        held = next(c.after for c in trace.calls if c.name == self.function.name)
+        errors = [v for path, v in held.items() if _ERROR.search(path[0]) and v.size]
+        return max((float(np.max(np.abs(v))) for v in errors), default=None)
+
+    def _run(self, factor: float) -> Trace:
+        """Run it with its gradients multiplied by a factor."""
+        namespace = self.program.fresh()
+        if self.namespace is not None:
+            namespace = self.namespace
+        given = self.program.arguments(self.function, self._known(namespace))
+        given = {n: copy.deepcopy(self.given.get(n, v)) for n, v in given.items()}
+        moderate(self.program, given)
+        self._scaled = False
+        old = {n: namespace[n] for n in self.names if n in namespace}
+        for name, function in old.items():
+            namespace[name] = self._wrapped(function, factor)
+        for name, value in given.items():
+            if self.program.role(name) == "gradients":
+                given[name], self._scaled = scaled(value, factor), True
+        target = namespace[self.function.name]
+
+        def run() -> None:
+            self.result = target(**given)
+
+        try:
+            return self.program.trace(run, {}, frozenset({self.function.name}))
+        finally:
+            namespace.update(old)
+
+    def _wrapped(self, function: Callable[..., Any], factor: float) -> Callable[..., Any]:
+        def backward(*args: Any, **kwargs: Any) -> Any:
+            self._scaled = True
+            return scaled(function(*args, **kwargs), factor)
+
+        return backward
+
+    def _known(self, namespace: Namespace) -> dict[str, Any]:
+        sizes = {**self.program.sizes({}), "T": 4, "m": 3}
+        known = {**stream(sizes), **initial(self.program, namespace)}
+        rng = np.random.default_rng(5)
+        known["state"] = rng.normal(size=known["state"].shape) * 0.5
+        for name, value in self.given.items():
+            known[self.program.role(name)] = value
+        return known
+
+    def _other_inputs(self, trace: Trace, calls: list[Call]) -> Finding | None:
+        """The runs to compare have to start from the same state, on the same inputs and targets."""
+        for call in calls[1:]:
+            for role, words in (("state", "initial state"), ("X", "inputs"), ("Y", "targets")):
+                for path, value in call.before.items():
+                    if path[0] not in call.arguments or self.program.role(path[0]) != role:
+                        continue
+                    first = calls[0].before.get(path)
+                    if first is None or near(first, value):
+                        continue
+                    last = self._is_last(calls[0], value)
+                    rest = ": it is the last state that the first run left" if last else ""
+                    message = (
+                        f"the runs with a changed parameter have another {words} than the run whose "
+                        f"gradients are checked{rest}; the difference of their losses is no derivative"
+                    )
+                    place = trace.assigned(path[0], call.start, assignments(self.program.tree))
+                    inside = place and place.function == self.function.name
+                    line = place.line if place and inside else call.line
+                    return self._finding(line, exact("other_inputs", message), value, first)
+        return None
+
+    def _is_last(self, call: Call, value: Array) -> bool:
+        for held in call.after.values():
+            if held.ndim == value.ndim + 1:
+                ends = (np.take(held, -1, axis=k) for k in range(held.ndim))
+                if any(near(end, value) for end in ends):
+                    return True
+            if near(held, value):
+                return True
+        return False
+
+    def _not_restored(self, calls: list[Call]) -> Finding | None:
+        """Against the first run, one entry of one parameter may be changed at a time."""
+        first = parameters_in(self.program, calls[0].before) if calls else {}
+        for call in calls[1:]:
+            now = parameters_in(self.program, call.before)
+            both = [(now[n], v) for n, v in first.items() if n in now and now[n].shape == v.shape]
+            changed = sum(int(np.sum(a != b)) for a, b in both)
+            if changed > 1:
+                message = (
+                    "an entry that was changed is not put back: later runs differ from the first in "
+                    f"{changed} entries, not in one"
+                )
+                return self._finding(self._quotient_line(), exact("not_restored", message))
+        return None
+
+    def _refuses(self, right: float, trace: Trace, calls: list[Call]) -> Finding:
+        """It refuses right gradients: its own losses say by what it divides, or its error does."""
+        line = self._quotient_line()
+        id = self._quotient(trace, calls) or self._by_error(right, calls)
+        if id:
+            return self._finding(line, exact(id, QUOTIENTS[id][1]))
+        message = f"it refuses right gradients: it reports {right:.3g}"
+        return self._finding(line, Cause(message=message))
+
+    def _quotient(self, trace: Trace, calls: list[Call]) -> str:
+        """Which factor stands between the difference of its last two losses and a number it keeps."""
+        losses = [_loss(call) for call in calls[-2:]]
+        steps, eps = self._steps(calls), self._eps(calls)
+        if len(losses) < 2 or losses[0] is None or losses[1] is None or not self._central(calls):
+            return "one_sided_by_two" if steps and not self._central(calls) else ""
+        difference = losses[0] - losses[1]
+        central = difference / (2 * eps) * (1 if steps[-2] > 0 else -1)
+        held = next(c.after for c in trace.calls if c.name == self.function.name)
+        numbers = {float(v.flat[-1]) for v in held.values() if v.size}
+        if not central or any(np.isclose(n, central, rtol=1e-6) for n in numbers):
+            return ""
+        for id, (factor, _) in QUOTIENTS.items():
+            if any(np.isclose(n, factor(eps) * central, rtol=1e-6, atol=0) for n in numbers):
+                return id
+        return ""
+
+    def _by_error(self, right: float, calls: list[Call]) -> str:
+        """Which factor gives the relative error that it reports."""
+        eps, one = self._eps(calls), np.ones(1)
+        for id, (factor, _) in QUOTIENTS.items():
+            c = factor(eps)
+            errors = (relative_error(c * one, one), abs(c - 1), abs(c - 1) / abs(c))
+            if right < 0.999 and any(np.isclose(right, e, rtol=1e-4) for e in errors):
+                return "by_four_eps" if c == 0.5 and self._central(calls) else id
+        return ""
+
+    def _steps(self, calls: list[Call]) -> list[float]:
+        """By how much the parameter was changed in each run."""
+        first = parameters_in(self.program, calls[0].before) if calls else {}
+        found = []
+        for call in calls[1:]:
+            now = parameters_in(self.program, call.before)
+            off = [now[n] - v for n, v in first.items() if n in now and now[n].shape == v.shape]
+            found += [float(s) for d in off for s in d[d != 0].ravel()]
+        return found
+
+    def _eps(self, calls: list[Call]) -> float:
+        steps = [abs(s) for s in self._steps(calls)]
+        return float(np.median(steps)) if steps else 1e-5
+
+    def _central(self, calls: list[Call]) -> bool:
+        steps = self._steps(calls)
+        return any(s > 0 for s in steps) and any(s < 0 for s in steps)
+
+    def _finding(
+        self, line: int | None, cause: Cause, yours: Array = None, expected: Array = None
+    ) -> Finding:
+        off = worst(yours, expected) if yours is not None else None
+        return finding(self.program, "gradient_check", self.function.name, line, cause, worst=off)
+
+    def _lines(self, wanted: Callable[[ast.AST], bool]) -> list[int]:
+        return [getattr(n, "lineno", 0) for n in ast.walk(self.function.node) if wanted(n)]
+
+    def _quotient_line(self) -> int:
+        """The line that makes the difference quotient: the first division after a subtraction."""
+
+        def quotient(node: ast.AST) -> bool:
+            return (
+                isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mult)
+                and any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub) for n in ast.walk(node))
+            )  # fmt: skip
+
+        def difference(node: ast.AST) -> bool:
+            return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)
+
+        lines = sorted(self._lines(quotient)) or sorted(self._lines(difference))
+        return lines[0] if lines else self.function.node.lineno
+
+    def _compare_line(self) -> int:
+        """The line that compares: the last one with a norm, a maximum or a closeness."""
+        words = {"norm", "max", "allclose", "isclose", "abs", "mean", "sum"}
+        lines = self._lines(lambda n: isinstance(n, ast.Call) and named(n.func) in words)
+        return max(lines) if lines else self.function.node.lineno
+
+
+def _loss(call: Call) -> float | None:
+    numbers = (v for path, v in call.after.items() if path[0] == "return" and not v.ndim)
+    return next((float(v) for v in numbers), None)
+
+
+def moderate(program: Program, given: dict[str, Any]) -> None:
+    """Bring all parameters to a size where no unit saturates and no gradient vanishes."""
+    rng = np.random.default_rng(11)
+    for name, value in given.items():
+        if program.role(name) == "parameters":
+            for inner in value.values() if isinstance(value, dict) else value:
+                if isinstance(inner, np.ndarray) and inner.dtype.kind == "f":
+                    inner[...] = rng.normal(size=inner.shape) * 0.4
+
+
+def verdict(result: Any) -> float | None:
+    """Return the largest error that a check reports, 0 or 1 for a truth value; None where it shows none."""
+    if isinstance(result, bool | np.bool_):
+        return 0.0 if result else 1.0
+    if isinstance(result, tuple | list) and result and isinstance(result[0], bool | np.bool_):
+        return verdict(result[0])
+    found = [v for v in leaves(result).values() if v.size]
+    return max((float(np.max(np.abs(v))) for v in found), default=None)
+
+
+def scaled(value: Any, factor: float) -> Any:
+    """Return a result of a backward pass with every array of numbers multiplied."""
+    if isinstance(value, dict):
+        return {n: scaled(v, factor) for n, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(scaled(v, factor) for v in value)
+    is_array = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim > 0
+    return value * factor if is_array else value

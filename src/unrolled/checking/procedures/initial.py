@@ -1,0 +1,118 @@
+"""The parameters that a training starts from: finite, not all alike, and not so large that units saturate."""
+
+import ast
+import math
+from typing import Any
+
+import numpy as np
+
+from unrolled.checking.procedures.findings import Examined, exact, finding
+from unrolled.checking.procedures.iterations import Iteration, parameters_in
+from unrolled.checking.procedures.running import Program, Training, initial
+from unrolled.checking.procedures.tracing import assignments, leaves
+from unrolled.checking.report import Finding
+
+Array = Any
+
+FLAT = 3.8  # beyond it, tanh is above 0.999
+MOST = 0.8  # the share of units beyond it from which on there is advice
+
+
+def saturated_share(weights: Array) -> float:
+    """Return the share of pre-activations beyond ±3.8 that weights of this size make of inputs of size 1.
+
+    Recurrent weights (square) meet n_a units at once, input weights one symbol.
+    """
+    rms = float(np.sqrt(np.mean(weights**2)))
+    spread = rms * (math.sqrt(len(weights)) if weights.shape[0] == weights.shape[1] else 1.0)
+    return math.erfc(FLAT / spread / math.sqrt(2)) if spread else 0.0
+
+
+def examine_initial(
+    program: Program, training: Training | None, done: list[Iteration], examined: Examined
+) -> None:
+    """Add what is wrong with the parameters before the first update, or that nothing is."""
+    parameters = done[0].parameters if done else {}
+    if not parameters:
+        parameters = parameters_in(program, leaves(initial(program, program.fresh())))
+    if not parameters:
+        return
+    found = _not_finite(program, training, parameters) or _alike(program, training, parameters)
+    found = found or _too_large(program, training, parameters)
+    if found:
+        examined.findings.append(found)
+    else:
+        examined.proved.append("the parameters start finite, not alike, and small enough for tanh")
+
+
+def _not_finite(
+    program: Program, training: Training | None, parameters: dict[str, Array]
+) -> Finding | None:
+    for name, value in parameters.items():
+        if not np.isfinite(value).all():
+            message = f"{name} starts with entries that are not numbers"
+            return _finding(program, training, name, value, "not_finite", message, "mistake")
+    return None
+
+
+def _alike(
+    program: Program, training: Training | None, parameters: dict[str, Array]
+) -> Finding | None:
+    """Units that start alike stay alike: their gradients are the same."""
+    weights = {n: v for n, v in parameters.items() if v.ndim == 2 and min(v.shape) > 1}
+    if len(weights) > 1 and all(np.ptp(v) == 0 for v in weights.values()):
+        name, value = next(iter(weights.items()))
+        what = "zero" if not np.any(value) else f"{value.flat[0]:.6g}"
+        message = (
+            f"all weights start at one number, {name} at {what}: all units have the same gradient, so "
+            "they stay alike"
+        )
+        return _finding(program, training, name, value, "alike", message, "mistake")
+    return None
+
+
+def _too_large(
+    program: Program, training: Training | None, parameters: dict[str, Array]
+) -> Finding | None:
+    for name, value in parameters.items():
+        if value.ndim == 2 and min(value.shape) > 1 and saturated_share(value) > MOST:
+            size = float(np.sqrt(np.mean(value**2)))
+            message = (
+                f"{name} starts with entries of size {size:.3g}: {saturated_share(value):.0%} of the units "
+                "are beyond 0.999 at once, where tanh passes no gradient; usual is 1/√n"
+            )
+            return _finding(program, training, name, value, "saturates", message, "advice")
+    return None
+
+
+def _finding(
+    program: Program,
+    training: Training | None,
+    name: str,
+    value: Array,
+    id: str,
+    message: str,
+    severity: str,
+) -> Finding:
+    line = _line(program, training, name, value)
+    return finding(program, "initial_parameters", name, line, exact(id, message), severity=severity)
+
+
+def _line(program: Program, training: Training | None, name: str, value: Array) -> int | None:
+    """Where a parameter gets its first value: an assignment, or the line that returns it."""
+    makers = [f for f in program.functions if f.role == "init" or f.name == "__init__"]
+    assigned = sorted(assignments(program.tree).get(name, ()))
+    inside, made = (
+        {n.lineno for f in among for n in ast.walk(f.node) if isinstance(n, ast.stmt)}
+        for among in (program.functions, makers)
+    )
+    for line in assigned:
+        if line in made or line not in inside:
+            return line
+    if training:
+        trace = training.trace.outside({training.name})
+        place = trace.origin(value, 0, max(c.end for c in trace.calls))
+        if place:
+            return place.line
+    functions = [f for f in makers if f.name != "__init__"]
+    return functions[0].node.body[-1].lineno if functions else None

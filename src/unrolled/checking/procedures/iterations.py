@@ -1,0 +1,132 @@
+"""The iterations of a training: what each forward pass was given, and the gradients that came of it."""
+
+import dataclasses
+import itertools
+from typing import Any
+
+from unrolled.checking.procedures.roles import gradient_of, is_parameter
+from unrolled.checking.procedures.running import Program, Training
+from unrolled.checking.procedures.tracing import Call, Leaves, Trace, same
+
+Array = Any
+_ASIDE = ("clip", "update", "check", "sample", "init", "windows", "train", "optimize")
+
+
+@dataclasses.dataclass
+class Iteration:
+    """One forward and backward pass, `forward` and `backward` the same call where one does both.
+
+    `parameters` are those it was made with, `gradients` those it gave, by the parameter's name;
+    `stop` is the event where the next iteration begins.
+    """
+
+    forward: Call
+    backward: Call
+    parameters: dict[str, Array]
+    gradients: dict[str, Array]
+    stop: int = 0
+
+    def given(self, program: Program, role: str) -> dict[str, Array]:
+        """Return the arguments that stand for a role, by name: those of the forward pass, or else
+        of the backward pass.
+        """
+        for call in (self.forward, self.backward):
+            found: dict[str, Array] = {}
+            for path, value in call.before.items():
+                if path[0] in call.arguments and program.role(path[0]) == role:
+                    found.setdefault(path[0], value)
+            if found:
+                break
+        return found
+
+
+def iterations(program: Program, training: Training) -> list[Iteration]:
+    """Return the iterations of a training, in their order."""
+    found: list[Iteration] = []
+    trace, last = training.trace, 0
+    for call in _outer(program, trace):
+        function = program.function(call.name)
+        gives = function is not None and function.role in ("forward", "backward")
+        gradients = gradients_in(program, call.after, {} if gives else call.before)
+        if not gradients or call.end < 0:
+            continue
+        forward = _forward(program, trace, call, last)
+        given = parameters_in(program, forward.before) | parameters_in(program, call.before)
+        kept = {n: v for n, v in given.items() if n in gradients and gradients[n].shape == v.shape}
+        if kept:
+            found.append(Iteration(forward, call, kept, {n: gradients[n] for n in kept}))
+            last = call.end
+    for before, after in itertools.pairwise(found):
+        before.stop = after.forward.start
+    if found:
+        found[-1].stop = _last(trace)
+    return found
+
+
+def _last(trace: Trace) -> int:
+    return max((call.end for call in trace.calls), default=0) + len(trace.lines) + 1
+
+
+def _outer(program: Program, trace: Trace) -> list[Call]:
+    """The calls that a training itself makes, of functions that are no procedure."""
+    trains = {f.name for f in program.functions if f.role in ("train", "optimize")} | {"<module>"}
+    aside = {f.name for f in program.functions if f.role in _ASIDE} | {"<module>", "__init__"}
+    return [c for c in trace.calls if c.name not in aside and c.caller in trains]
+
+
+def _forward(program: Program, trace: Trace, backward: Call, last: int) -> Call:
+    """The forward pass that a backward pass belongs to: the last call before it that takes inputs."""
+    for call in reversed(_outer(program, trace)):
+        if last < call.start < backward.start and call.end > 0:
+            roles = {program.role(name) for name in call.arguments}
+            function = program.function(call.name)
+            if "X" in roles or (function and function.role == "forward"):
+                return call
+    return backward
+
+
+def parameters_in(program: Program, leaves: Leaves) -> dict[str, Array]:
+    """Return the weights and biases among some numbers, by their last name."""
+    found: dict[str, Array] = {}
+    for path, value in leaves.items():
+        inside = any(program.role(name) == "parameters" for name in path[:-1])
+        gradients = any(program.role(name) == "gradients" for name in path[:-1])
+        if (inside or is_parameter(path[-1])) and value.ndim and not gradients:
+            found.setdefault(path[-1], value)
+    if {"U", "V", "W"} <= found.keys():  # a bias c goes with them, and no cell state
+        for path, value in leaves.items():
+            if path[-1] == "c" and min(value.shape, default=0) == 1:
+                found["c"] = value
+    return found
+
+
+def gradients_in(program: Program, after: Leaves, before: Leaves) -> dict[str, Array]:
+    """Return the gradients that a call has left, by the parameter's name; its result counts first."""
+    found: dict[str, Array] = {}
+    for path, value in sorted(after.items(), key=lambda item: item[0][0] != "return"):
+        name = gradient_name(program, path) or ("c" if path[-1] == "dc" else "")
+        fresh = path not in before or not same(before[path], value)
+        if name and fresh:
+            found.setdefault(name, value)
+    return found
+
+
+def gradient_name(program: Program, path: tuple[str, ...]) -> str:
+    """Return the parameter that numbers under these names are the gradient of, or ""."""
+    if gradient_of(path[-1]):
+        return gradient_of(path[-1])
+    inside = any(program.role(name) == "gradients" for name in path[:-1])
+    return path[-1] if inside and is_parameter(path[-1]) else ""
+
+
+def versions(program: Program, trace: Trace, iteration: Iteration, name: str) -> list[Array]:
+    """Return the values that a gradient had one after another, from the backward pass on."""
+    found = [iteration.gradients[name]]
+    for line in trace.lines:
+        if not iteration.backward.end < line.end < iteration.stop:
+            continue
+        for path, value in line.after.items():
+            is_it = gradient_name(program, path) == name and value.shape == found[0].shape
+            if is_it and not any(same(value, old) for old in found):
+                found.append(value)
+    return found

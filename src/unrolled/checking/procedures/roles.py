@@ -1,0 +1,125 @@
+"""Which of their functions does what, and what each argument stands for: by the words of its name."""
+
+import ast
+import dataclasses
+import functools
+import re
+
+# The first that fits is taken: "gradient_check" is a check, "rnn_step_forward" no training step.
+_FUNCTIONS = (
+    ("check", r"check|numeric|finite_diff"),
+    ("cell", r"(cell|step|timestep).*(forward|backward)|(forward|backward).*(cell|step)"),
+    ("backward", r"backward|bptt|backprop|^grad"),
+    ("forward", r"forward|^loss|loss_?fun"),
+    ("clip", r"clip"),
+    ("sample", r"sample|generate|^write$|compose|babble|dream"),
+    ("init", r"^_?init(?!__)|initiali[sz]e|make_param|create_param|random_weights"),
+    ("optimize", r"^optimi[sz]e|train_?(step|window|batch)|^one_step"),
+    ("update", r"update|sgd|adam|rmsprop|momentum|apply_grad|descen"),
+    ("windows", r"window|batch|dataset|sequences|one_?hot|encode|prepare|make_data"),
+    ("train", r"train|^fit|^model$|^learn|^run$|^main$|^run_epochs"),
+)
+_ARGUMENTS = (
+    ("gradients", r"grads?|gradients?|dparams?|dparameters"),
+    ("parameters", r"param(eter)?s?|weights|theta|p"),
+    ("learning_rate", r"learning_?rate|lr|eta|alpha|rate|step_?size"),
+    ("epochs", r"(n|num|nb|max)?_?epochs?|e"),
+    ("iterations", r"(n|num|nb|max)?_?(iterations?|iters?|steps|updates)"),
+    ("limit", r"max_?val(ue)?|max_?norm|clip(_?value|_?at|_?to|_?norm)?|limit|threshold|bound|v"),
+    ("seed", r"seed|rng_?seed|random_?state"),
+    ("ids", r"ids|data|stream|sequence|tokens|corpus|indices|symbols|series|encoded|idx"),
+    ("text", r"text|string|chars"),
+    ("first", r"start(_?(id|symbol|ix|char|index))?|first(_?id)?|seed_?(ix|id|index)|symbol|ix|prime"),
+    ("length", r"length|n|count|how_?many|num_?(chars|symbols)|size|n_?(chars|steps)"),
+    ("n_symbols", r"n_?(symbols|letters|vocab|x|y|in|out|inputs?|outputs?|classes)"
+                  r"|vocab(ulary)?_?size|V|(input|output)_?(size|dim)|K|D"),
+    ("n_a", r"n_?(a|h|hidden|units|neurons)|hidden(_?(size|dim|units))?|H|units|state_?size"),
+    ("m", r"m|batch_?size|n_?(streams|batch|seqs)|N|B|streams|batch"),
+    ("T", r"T(_?x)?|seq(uence)?_?len(gth)?|window(_?(size|length))?|n?_?time_?steps|steps_per_window|bptt(_?len)?"),
+    ("state", r"a_?(0|prev)|h_?(0|prev|init)|prev_?(a|h|state)|state|hidden_?state|h|a|initial_?state"
+              r"|(carried|last|start)_?(state|h|a)|h_?(start|last)|a_?init"),
+    ("X", r"X(_?(batch|window|t|train))?|x(s|_batch)?|inputs?"),
+    ("Y", r"Y(_?(batch|window|t|train|true))?|y(s|_batch|_true)?|targets?|labels?"),
+    ("to_index", r"(char|letter|symbol|token)s?_?(to|2)_?(ix|idx|id|index|i)|number|stoi"),
+    ("to_symbol", r"(ix|idx|id|index|i)_?(to|2)_?(char|letter|symbol|token)s?|itos"),
+    ("eps", r"eps(ilon)?|delta"),
+    ("quiet", r"verbose|print_.*|log_.*|plot"),
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Function:
+    """One function or method of their file, and what its name says that it does ("" where nothing)."""
+
+    name: str
+    role: str
+    node: ast.FunctionDef
+    owner: str | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        """The names of its arguments, without `self`."""
+        given = self.node.args
+        names = [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+        return names[1:] if self.owner and names else names
+
+
+def functions(program: ast.Module) -> list[Function]:
+    """Return the functions of a file and the methods of its classes, in the order of the file."""
+    found = []
+    for node in program.body:
+        if isinstance(node, ast.FunctionDef):
+            found.append(Function(node.name, function_role(node.name), node))
+        elif isinstance(node, ast.ClassDef):
+            inner = [n for n in node.body if isinstance(n, ast.FunctionDef)]
+            found += [Function(n.name, function_role(n.name), n, node.name) for n in inner]
+    return [_by_its_body(f, found) for f in found]
+
+
+def _by_its_body(function: Function, all_of_them: list[Function]) -> Function:
+    """What takes a state or inputs with targets cuts no windows; what calls a backward pass trains."""
+    given = {argument_role(name) for name in function.arguments}
+    role = function.role
+    if role == "windows" and ("state" in given or {"X", "Y"} <= given):
+        role = ""
+    if role == "":
+        inner = {f.name for f in all_of_them if f.role in ("backward", "optimize")}
+        role = "optimize" if inner & called(function.node) else ""
+    return dataclasses.replace(function, role=role)
+
+
+def called(node: ast.AST) -> set[str]:
+    """Return the names of all functions and methods that are called inside a piece of a program."""
+    calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
+    return {f.id if isinstance(f, ast.Name) else getattr(f, "attr", "") for f in calls}
+
+
+def function_role(name: str) -> str:
+    """Return what a function of this name does, "" where the name does not say it."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return next((role for role, pattern in _FUNCTIONS if re.search(pattern, words)), "")
+
+
+@functools.cache
+def argument_role(name: str) -> str:
+    """Return what an argument of this name stands for, "" where the name does not say it."""
+    name = name.strip("_")
+    for role, pattern in _ARGUMENTS:
+        if re.fullmatch(pattern, name):
+            return role
+    lower = name.lower()
+    return next((r for r, p in _ARGUMENTS if lower != name and re.fullmatch(p, lower)), "")
+
+
+def is_parameter(name: str) -> bool:
+    """Whether a name is a weight's or a bias's."""
+    return bool(re.fullmatch(r"[WUV]\w*|w_?[a-z]{1,3}\d?|b(ias)?(_?[a-z]{0,3}\d?)", name))
+
+
+def gradient_of(name: str) -> str:
+    """Return the parameter that a name says it is the gradient of, "" where it says none."""
+    for pattern in (r"d_?(.+)", r"(?:grad|g)_?(.+)", r"(.+?)_?grad"):
+        found = re.fullmatch(pattern, name)
+        if found and is_parameter(found[1]):
+            return found[1]
+    return ""

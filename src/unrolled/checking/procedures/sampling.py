@@ -1,0 +1,370 @@
+"""Sampling: the symbols drawn from weights that leave no choice, against those of a right sampler."""
+
+import ast
+import copy
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from unrolled.cells import rnn
+from unrolled.checking.procedures.findings import Examined, exact, finding
+from unrolled.checking.procedures.iterations import Iteration, parameters_in
+from unrolled.checking.procedures.roles import Function
+from unrolled.checking.procedures.running import Program, Training, initial, make
+from unrolled.checking.procedures.tracing import leaves, named, quiet
+from unrolled.checking.report import Finding
+from unrolled.outputs import OUTPUT_LAYER
+
+Array = Any
+Arrays = dict[str, Any]
+
+LENGTH, TRIALS = 8, 6
+_MARGIN = 25.0  # of the first logit above the second: the other symbols are never drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """The parameters of a plain network by the legend's names and in its layout.
+
+    `names` are theirs and `shapes` theirs too, by their names; `rows` says that they are transposed.
+    """
+
+    values: dict[str, Array]
+    names: dict[str, str]
+    shapes: dict[str, tuple[int, ...]]
+    rows: bool
+
+    def theirs(self, parameters: dict[str, Array]) -> dict[str, Array]:
+        """Return parameters by their names and in their layout."""
+        turned = {self.names[n]: v.T if self.rows else v for n, v in parameters.items()}
+        return {n: v.reshape(self.shapes[n]) for n, v in turned.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """A way to draw: how logits come of both states, what is fed back, which state is carried."""
+
+    id: str = ""
+    message: str = ""
+    about: str = "W_ya"  # the weights on whose line it is
+    logits_of: str = "a"
+    carried: bool = True
+    fed: str = "drawn"
+    off: int = 0  # of what is drawn
+    shown: int = 0  # of what is returned, and not of what is fed back
+    sign: int = 1
+    without: tuple[str, ...] = ()
+    activation: Callable[[Array], Array] = np.tanh
+
+
+RIGHT = Sampler()
+VARIANTS = (
+    Sampler("logits_of_previous", "the logits are computed from a⟨t−1⟩, not from a⟨t⟩", logits_of="a_prev"),
+    Sampler("state_not_carried", "the state is not carried on: every symbol is drawn as if it were the first",
+            "W_aa", carried=False),
+    Sampler("not_fed_back", "the symbol drawn is not fed back: every step has the first input", "W_ax", fed="first"),
+    Sampler("nothing_fed_back", "the symbol drawn is not fed back: after the first step the input is zero", "W_ax",
+            fed="zero"),
+    Sampler("late", "the symbol fed back is that of the step before", "W_ax", fed="late"),
+    Sampler("all_fed_back", "the input keeps the ones of all symbols drawn before", "W_ax", fed="all"),
+    Sampler("nothing_goes_on", "neither the state nor the symbol drawn goes on to the next step", "W_aa",
+            carried=False, fed="first"),
+    Sampler("one_above", "the symbol is one too high: the index counts from 1", "draw", off=1),
+    Sampler("one_below", "the symbol is one too low", "draw", off=-1),
+    Sampler("shown_above", "the symbol returned is one above the symbol drawn", "draw", shown=1),
+    Sampler("shown_below", "the symbol returned is one below the symbol drawn", "draw", shown=-1),
+    Sampler("least", "the least probable symbol is drawn", "draw", sign=-1),
+    Sampler("no_b_y", "the bias b_y is not added to the logits", without=("b_y",)),
+    Sampler("no_b_a", "the bias b_a is left out of the state", "W_aa", without=("b_a",)),
+    Sampler("no_W_aa", "the state before is left out of the state", "W_aa", without=("W_aa",)),
+    Sampler("no_W_ax", "the input is left out of the state", "W_ax", without=("W_ax",)),
+    Sampler("no_tanh", "the state is z_a, without tanh", "W_aa", activation=lambda z: z),
+)  # fmt: skip
+
+
+def draw(
+    how: Sampler, parameters: Arrays, first: int | None, state: Array, length: int = LENGTH
+) -> list[int]:
+    """Return the symbols drawn one by one, up to the first step where more than one is likely.
+
+    `first` is the first input, None for a column of zeros; state is (n_a, 1).
+    """
+    held = {n: v * 0 if n in how.without else v for n, v in parameters.items()}
+    n_x, n_y = held["W_ax"].shape[1], held["W_ya"].shape[0]
+    start = np.zeros((n_x, 1)) if first is None else np.eye(n_x)[:, [first]]
+    a_prev, x, drawn = state, start, list[int]()
+    cell = {n: held[n] for n in ("W_aa", "W_ax", "b_a")}
+    step: Callable[..., Arrays] = rnn.forward
+    for _ in range(length):
+        a = step(x, a_prev, **cell, g=how.activation)["a"]
+        seen = a if how.logits_of == "a" else a_prev
+        z_y = OUTPUT_LAYER.forward(seen, held["W_ya"], held["b_y"])["z_y"].ravel() * how.sign
+        order = np.argsort(z_y)
+        if z_y[order[-1]] - z_y[order[-2]] < _MARGIN:
+            break
+        drawn.append((int(order[-1]) + how.off) % n_y)
+        x = _next(how.fed, x, start, drawn)
+        a_prev = a if how.carried else a_prev
+    return [(symbol + how.shown) % n_y for symbol in drawn]
+
+
+def _next(fed: str, x: Array, start: Array, drawn: list[int]) -> Array:
+    eye = np.eye(len(start))
+    if fed == "first":
+        return start
+    if fed == "zero":
+        return start * 0
+    if fed == "late":
+        return eye[:, [drawn[-2]]] if len(drawn) > 1 else start
+    new = eye[:, [drawn[-1]]]
+    return np.maximum(x, new) if fed == "all" else new
+
+
+def examine_sampling(
+    program: Program, training: Training | None, done: list[Iteration], examined: Examined
+) -> None:
+    """Add what is wrong with their samplers, or that they draw from the right distribution."""
+    for function in program.having("sample"):
+        try:
+            outcome = _outcome(program, function, training, done)
+        except KeyError as error:
+            outcome = f"{error} is not understood"
+        except Exception as error:
+            outcome = f"it could not be run: {error}"
+        if isinstance(outcome, str):
+            examined.untestable.append(f"`{function.name}` was not tested: {outcome}")
+        elif outcome is None:
+            message = f"`{function.name}` draws each symbol from the state after the one before"
+            examined.proved.append(message)
+        else:
+            examined.findings.append(outcome)
+
+
+def _outcome(
+    program: Program, function: Function, training: Training | None, done: list[Iteration]
+) -> Finding | str | None:
+    run = _Runner(program, function, training, done)
+    if run.weights is None:
+        return "its weights are not those of a plain network with one layer"
+    trials = list(run.trials())
+    if len(trials) < TRIALS:
+        return "it draws no symbols that could be read"
+    for how in (RIGHT, *VARIANTS):
+        agreed = [t.agrees(how, run.begins) for t in trials]
+        if None not in agreed and sum(a or 0 for a in agreed) >= 2 * TRIALS:
+            return None if how is RIGHT else _finding(program, function, run.weights, how)
+    if run.ignores_weights(trials):
+        message = "the symbols drawn do not depend on the weights: the probabilities are not used"
+        return _finding(program, function, run.weights, Sampler("unused", message, "draw"))
+    return "no known way of drawing gives its symbols"
+
+
+@dataclasses.dataclass
+class Trial:
+    """One run of their sampler on weights that leave no choice."""
+
+    parameters: dict[str, Array]
+    first: int
+    state: Array
+    drawn: list[int]
+
+    def agrees(self, how: Sampler, first: bool) -> int | None:
+        """How many symbols a way to draw gives as they were drawn, None where one is another.
+
+        Their list may begin with the first input.
+        """
+        length, n = len(self.drawn), len(self.parameters["b_y"])
+        expected = draw(how, self.parameters, self.first if first else None, self.state, length)
+        drawn = [symbol % n for symbol in self.drawn]
+        for right in (expected, [self.first, *expected][:length]):
+            if drawn[: len(right)] == right:
+                return len(right)
+        return None
+
+
+class _Runner:
+    """Runs their sampler with weights of our choice, wherever it takes them from."""
+
+    def __init__(
+        self, program: Program, function: Function, training: Training | None, done: list[Iteration]
+    ):
+        self.program, self.function = program, function
+        self.namespace = training.namespace if training else program.fresh()
+        self.owner = None
+        self.begins = any(program.role(n) == "first" for n in function.arguments)
+        if function.owner:
+            self.owner = make(program, self.namespace, function.owner)
+        made = initial(program, self.namespace).get("parameters")
+        held = made if made else vars(self.owner) if self.owner else self.namespace
+        found = parameters_in(program, leaves(held, ("parameters",) if made else ()))
+        found = done[0].parameters if done and not made else found
+        self.weights = recognised(found)
+
+    def trials(self) -> Iterator[Trial]:
+        """Yield runs on weights where the right symbols leave no doubt."""
+        assert self.weights is not None
+        count = 0
+        for seed in range(2000):
+            if count == TRIALS:
+                return
+            parameters = sharp(self.weights.values, seed)
+            n_a, n_x = parameters["W_ax"].shape
+            first, state = seed % n_x, np.zeros((n_a, 1))
+            right = draw(RIGHT, parameters, first if self.begins else None, state)
+            never = set(range(n_x)) - set(right)
+            if never and len(right) == LENGTH and len(set(right)) > 2:
+                drawn = self._run(parameters, first, seed, min(never))
+                if drawn:
+                    count += 1
+                    yield Trial(parameters, first, state, drawn)
+
+    def ignores_weights(self, trials: list[Trial]) -> bool:
+        """Whether other weights give the same symbols where the random numbers are the same."""
+        runs = [self._run(t.parameters, 0, 1, len(t.parameters["b_y"]) - 1) for t in trials]
+        return all(run and run == runs[0] for run in runs)
+
+    def _run(self, parameters: dict[str, Array], first: int, seed: int, stop: int) -> list[int]:
+        """The symbols that theirs draws; `stop` is the id of the end of a line."""
+        assert self.weights is not None
+        theirs = self.weights.theirs(parameters)
+        self._place(theirs)
+        n = len(parameters["b_y"])
+        letters = self.namespace.get("letters") or list("abcdefghijklmnopqrstuvwxyz"[:n])
+        index = {c: i for i, c in enumerate(letters)} | {"\n": stop}
+        state = np.zeros((len(parameters["b_a"]), 1))
+        known = {
+            "parameters": theirs, "first": first, "state": state.T if self.weights.rows else state,
+            "length": LENGTH, "seed": seed, "to_index": index, "to_symbol": dict(enumerate(letters)),
+        }  # fmt: skip
+        self.program.fresh()
+        given = self.program.arguments(self.function, copy.deepcopy(known))
+        held = vars(self.owner.__class__) if self.owner else self.namespace
+        target = held[self.function.name]
+        if self.owner:
+            target = target.__get__(self.owner)
+        with quiet():
+            np.random.seed(seed)
+            return symbols(target(**given), index)[:LENGTH]
+
+    def _place(self, theirs: dict[str, Array]) -> None:
+        """Put weights where globals or attributes hold them."""
+        for held in (self.namespace, vars(self.owner) if self.owner else {}):
+            for name, value in theirs.items():
+                if isinstance(held.get(name), np.ndarray):
+                    held[name] = value
+            for inner in held.values():
+                if isinstance(inner, dict) and theirs.keys() <= inner.keys():
+                    inner.update(theirs)
+
+
+def recognised(parameters: dict[str, Array]) -> Weights | None:
+    """Return a plain network's parameters by the legend's names, None where they are not such."""
+    square = [n for n, v in parameters.items() if v.ndim == 2 and v.shape[0] == v.shape[1] > 1]
+    matrices = [n for n, v in parameters.items() if v.ndim == 2 and min(v.shape) > 1]
+    other = [n for n in matrices if n not in square]
+    biases = [n for n, v in parameters.items() if v.ndim == 1 or min(v.shape) == 1]
+    out = [n for n in other if re.search(r"y|o$|out|V", n[1:]) or n == "V"]
+    if len(square) != 1 or len(other) != 2 or len(out) != 1 or len(biases) != 2:
+        return None
+    n_a = len(parameters[square[0]])
+    inner = [n for n in biases if parameters[n].size == n_a]
+    if len(inner) != 1:
+        return None
+    names = {"W_aa": square[0], "W_ya": out[0], "W_ax": next(n for n in other if n not in out),
+             "b_a": inner[0], "b_y": next(n for n in biases if n not in inner)}  # fmt: skip
+    rows = parameters[names["W_ya"]].shape[0] == n_a
+    values = {k: parameters[n].T if rows else parameters[n] for k, n in names.items()}
+    values |= {k: values[k].reshape(-1, 1) for k in ("b_a", "b_y")}
+    return Weights(values, names, {n: parameters[n].shape for n in names.values()}, rows)
+
+
+def sharp(like: dict[str, Array], seed: int) -> dict[str, Array]:
+    """Return weights of these shapes under which one symbol is far more probable than the others."""
+    rng = np.random.default_rng(seed)
+    n_a = len(like["W_aa"])
+    size = {"W_aa": 2 / np.sqrt(n_a), "W_ax": 1.0, "b_a": 0.5, "b_y": 40.0}
+    size["W_ya"] = 240 / np.sqrt(n_a)
+    return {n: rng.normal(size=v.shape) * size[n] for n, v in like.items()}
+
+
+def symbols(result: Any, index: dict[str, int]) -> list[int]:
+    """Return the ids that a sampler has drawn, [] where its result shows none."""
+    if isinstance(result, tuple) and result:
+        return symbols(result[0], index)
+    if isinstance(result, str):
+        return [index[c] for c in result if c in index]
+    items = list(result) if isinstance(result, list | np.ndarray) else []
+    if items and all(isinstance(i, str) for i in items):
+        return symbols("".join(items), index)
+    return [int(np.ravel(i)[0]) for i in items]
+
+
+def _finding(program: Program, function: Function, weights: Weights, how: Sampler) -> Finding:
+    if how.about == "draw":
+        line = draw_line(function)
+    else:
+        line = product_line(function, weights.names[how.about])
+    if line == function.node.lineno:  # a product that is left out: the one beside it
+        line = product_line(function, weights.names["W_ax"])
+    elif not how.carried or how.fed != "drawn":
+        line = _carry_line(function, line, weights.names[how.about])
+    return finding(program, "sample", function.name, line, exact(how.id, how.message))
+
+
+def product_line(function: Function, name: str) -> int:
+    """Return the line of the expression that multiplies by these weights."""
+    for node in ast.walk(function.node):
+        product = isinstance(node, ast.Call) or (
+            isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
+        )
+        if product and any(named(inner) == name for inner in ast.walk(node)):
+            return int(getattr(node, "lineno", function.node.lineno))
+    return function.node.lineno
+
+
+def draw_line(function: Function) -> int:
+    """Return the line that draws."""
+    words = {"choice", "choices", "searchsorted", "multinomial", "argmax", "randint", "integers"}
+    for node in ast.walk(function.node):
+        if isinstance(node, ast.Call) and named(node.func) in words:
+            return node.lineno
+    return function.node.lineno
+
+
+def _carry_line(function: Function, product: int, name: str) -> int:
+    """Return the line inside the loop that assigns what is multiplied by these weights, or its header."""
+    operands = _operands(function, product, name)
+    loops = [n for n in ast.walk(function.node) if isinstance(n, ast.For | ast.While)]
+    for loop in loops:
+        found = [getattr(n, "lineno", 0) for n in ast.walk(loop) if operands & _assigned(n)]
+        return found[-1] if found else loop.lineno
+    return product
+
+
+def _assigned(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.AugAssign):
+        return {_base(node.target)}
+    return {_base(target) for target in node.targets} if isinstance(node, ast.Assign) else set()
+
+
+def _operands(function: Function, line: int, name: str) -> set[str]:
+    """The variables that stand in a product with these weights."""
+    found: set[str] = set()
+    for node in ast.walk(function.node):
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            parts = [node.left, node.right]
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("dot", "matmul"):
+            parts = list(node.args)
+        if any(named(i) == name for p in parts for i in ast.walk(p)):
+            found |= {_base(p) for p in parts} - {name, ""}
+    return found
+
+
+def _base(node: ast.expr) -> str:
+    while isinstance(node, ast.Subscript | ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""

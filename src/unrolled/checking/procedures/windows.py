@@ -1,0 +1,266 @@
+"""One-hot windows of a stream of symbols: the inputs, the targets one symbol later, the next window."""
+
+import ast
+import itertools
+from typing import Any
+
+import numpy as np
+
+from unrolled.checking.procedures.findings import Examined, exact, finding, worst
+from unrolled.checking.procedures.iterations import Iteration
+from unrolled.checking.procedures.running import SYMBOLS, Program, Training
+from unrolled.checking.procedures.tracing import named
+from unrolled.checking.report import Cause, Finding
+
+Array = Any
+
+
+def one_hot(ids: Array, n: int) -> Array:
+    """Return (n, …) one-hot columns of integer ids (…)."""
+    return np.moveaxis(np.eye(n)[np.asarray(ids, int)], -1, 0)
+
+
+def decoded(values: Array) -> tuple[Array, float] | None:
+    """Return the ids that one-hot values stand for and the size of their ones; None where they are none.
+
+    The axis of the features is the one along which there is one entry that is not zero; the ids
+    keep the others, in their order. Whole numbers with at most one axis, or in two, are ids as they are.
+    """
+    if values.ndim <= 2 and not np.any(values % 1) and not _is_one_hot(values):
+        return (values, 1.0) if values.size and values.min() >= 0 else None
+    for axis in range(values.ndim):
+        if values.shape[axis] > 1 and np.all(np.count_nonzero(values, axis=axis) == 1):
+            size = np.unique(values[values != 0])
+            if len(size) == 1 and values.shape[axis] >= SYMBOLS:
+                return np.argmax(np.abs(values), axis=axis), float(size[0])
+    return None
+
+
+def _is_one_hot(values: Array) -> bool:
+    return values.ndim == 2 and any(
+        np.all(np.count_nonzero(values, axis=k) == 1) and values.shape[k] >= SYMBOLS for k in (0, 1)
+    )
+
+
+def streams(ids: Array, stream: Array) -> tuple[Array, list[list[int]]] | None:
+    """Return ids as (m, T) rows and for each the places in the stream where it can stand.
+
+    None where neither way to read the axes gives pieces of the stream.
+    """
+    rows = ids.reshape(1, -1) if ids.ndim < 2 else ids
+    for read in (rows, rows.T):
+        places = [_places(row, stream) for row in read]
+        if all(places) and read.shape[1] > 1:
+            return read, places
+    return None
+
+
+def _places(row: Array, stream: Array) -> list[int]:
+    T = len(row)
+    return [p for p in range(len(stream) - T + 1) if np.array_equal(stream[p : p + T], row)]
+
+
+def window_ids(program: Program, iteration: Iteration, role: str) -> Array | None:
+    """Return the ids of an iteration's inputs (role "X") or targets ("Y"); raw values where no ids."""
+    for value in iteration.given(program, role).values():
+        found = decoded(value)
+        return found[0] if found else value
+    return None
+
+
+def goes_on(program: Program, before: Iteration, now: Iteration) -> bool:
+    """Whether each stream of a window begins with what was the target of the window before."""
+    X, Y = window_ids(program, now, "X"), window_ids(program, before, "Y")
+    if X is None or Y is None:
+        return False
+    X, Y = (v.reshape(1, -1) if v.ndim < 2 else v for v in (X, Y))
+    return X.shape == Y.shape and bool(
+        np.array_equal(X[:, 0], Y[:, -1]) or np.array_equal(X[0], Y[-1])
+    )
+
+
+def examine_windows(
+    program: Program, training: Training, done: list[Iteration], examined: Examined
+) -> None:
+    """Add what is wrong with the inputs and targets that were cut from the stream."""
+    given = {role: done[0].given(program, role) if done else {} for role in ("X", "Y")}
+    if training.ids is None or not given["X"] or not given["Y"]:
+        message = "inputs and targets were not tested: they are not cut from a stream"
+        examined.untestable.append(message)
+        return
+    (x_name, X), (y_name, Y) = (next(iter(v.items())) for v in given.values())
+    xs, ys = decoded(X), decoded(Y)
+    if xs is None or ys is None:
+        examined.untestable.append("inputs and targets were not tested: they are not one-hot")
+        return
+    if abs(xs[1] - 1) > 1e-9:
+        examined.findings += _scale(program, training, done[0], x_name, X, xs[1])
+    found = streams(xs[0], training.ids)
+    if found is None or ys[0].shape != xs[0].shape:
+        cut = _reshaped(program, training, done[0], x_name, X)
+        examined.findings += cut
+        if not cut:
+            message = "targets were not tested: the inputs are no pieces of the stream"
+            examined.untestable.append(message)
+        return
+    read, places = found
+    targets = ys[0].reshape(1, -1) if ys[0].ndim < 2 else ys[0]
+    targets = targets if read.shape == targets.shape and _same_way(read, xs[0]) else targets.T
+    wrong = _targets(read, targets, places, training.ids)
+    if wrong is None:
+        examined.proved.append("targets are the next symbols of the stream")
+        return
+    line = _line(training, done[0], y_name, Y)
+    examined.findings.append(
+        finding(program, "Y", y_name, line, wrong[0], worst=worst(targets, wrong[1]))
+    )
+
+
+def _reshaped(
+    program: Program, training: Training, iteration: Iteration, name: str, X: Array
+) -> list[Finding]:
+    """A finding where the axes of the windows were exchanged by a reshape, which mixes the numbers."""
+    for axes in itertools.permutations(range(X.ndim)) if X.ndim == 3 else ():
+        shape = tuple(X.shape[k] for k in axes)
+        found = decoded(X.reshape(shape))
+        if shape != X.shape and found and streams(found[0], training.ids):
+            message = (
+                f"the windows {shape} were brought to {X.shape} by reshape, which mixes symbols and "
+                "steps: transpose exchanges axes"
+            )
+            line = _line(training, iteration, name, X)
+            right = X.reshape(shape).transpose([axes.index(k) for k in range(3)])
+            cause = exact("reshaped", message)
+            return [finding(program, "X", name, line, cause, worst=worst(X, right))]
+    return []
+
+
+def examine_strides(
+    program: Program, training: Training, done: list[Iteration], examined: Examined
+) -> None:
+    """Add that windows leave out symbols of the stream, or read some twice, though they carry a state."""
+    steps = (_step(program, training, *pair) for pair in itertools.pairwise(done))
+    seen = [step for step in steps if step is not None]
+    if len(seen) < 2 or len(set(seen)) > 1 or seen[0][0] == seen[0][1]:
+        return
+    step, T = seen[0]
+    left_out, again = f"leaves out {step - T} symbols after", f"repeats {T - step} symbols of"
+    what = left_out if step > T else again
+    message = f"each window {what} the one before: it begins {step} symbols on, and has {T}"
+    line, name = (
+        _stride_line(program, training, done[1]),
+        next(iter(done[1].given(program, "X")), "X"),
+    )
+    examined.findings.append(finding(program, "X", name, line, exact("stride", message)))
+
+
+def _step(
+    program: Program, training: Training, before: Iteration, now: Iteration
+) -> tuple[int, int] | None:
+    """By how many symbols a window begins after the one before, and how many it has; None where unclear."""
+    first, second = (_starts(program, training, i) for i in (before, now))
+    if not first or not second:
+        return None
+    T, pairs = first[0], zip(first[1], second[1], strict=False)
+    common = set.intersection(*({q - p for p in ps for q in qs} for ps, qs in pairs))
+    steps = sorted((s for s in common if 0 < s <= 2 * T), key=lambda s: abs(s - T))
+    return (steps[0], T) if steps else None
+
+
+def _starts(
+    program: Program, training: Training, iteration: Iteration
+) -> tuple[int, list[list[int]]] | None:
+    ids = window_ids(program, iteration, "X")
+    found = streams(ids, training.ids) if ids is not None and training.ids is not None else None
+    return (found[0].shape[1], found[1]) if found else None
+
+
+def _stride_line(program: Program, training: Training, iteration: Iteration) -> int | None:
+    """The line that goes on to the next window: range(start, stop, step), or a place that is moved on."""
+    trains = [f for f in program.functions if f.name == training.name]
+    among: list[ast.AST] = [f.node for f in (*program.having("windows"), *trains)]
+    for node in (n for part in among or [program.tree] for n in ast.walk(part)):
+        if isinstance(node, ast.Call) and len(node.args) == 3 and named(node.func) == "range":
+            return node.lineno
+        if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
+            counts = isinstance(node.value, ast.Constant) and node.value.value == 1
+            if isinstance(node.target, ast.Name) and not counts:
+                return node.lineno
+    return iteration.forward.line
+
+
+def _same_way(read: Array, ids: Array) -> bool:
+    rows = ids.reshape(1, -1) if ids.ndim < 2 else ids
+    return read.shape == rows.shape and np.array_equal(read, rows)
+
+
+def _targets(
+    read: Array, targets: Array, places: list[list[int]], stream: Array
+) -> tuple[Cause, Array] | None:
+    """The cause of wrong targets and the right ones; None where they are right."""
+    T = read.shape[1]
+    right = [_shifted(p, 1, T, stream) for p in places]
+    if _among(targets, right):
+        return None
+    pairs = zip(right, targets, strict=True)
+    expected = np.stack([rows[0] if rows else row for rows, row in pairs])
+    for shift in (0, 2, -1, 3, -2, T):
+        if _among(targets, [_shifted(p, shift, T, stream) for p in places]):
+            return exact("shift", _SHIFT.get(shift) or _other(shift)), expected
+    if np.array_equal(targets, np.roll(read, -1, axis=1)):
+        message = "the last target of a window is its own first input, not the stream's next symbol"
+        return exact("wrapped", message), expected
+    for by in range(1, len(targets)):
+        if np.array_equal(np.roll(targets, by, axis=0), expected):
+            return exact("other_stream", "each stream has the targets of another stream"), expected
+    if np.array_equal(targets[:, :-1], expected[:, :-1]):
+        message = "the last target of a window is not the next symbol of the stream"
+        return Cause("last_target", "pattern", message), expected
+    return Cause(message="the targets are not the next symbols of the stream"), expected
+
+
+_SHIFT = {
+    0: "targets equal the inputs of the same step, not of the next: they are not shifted",
+    -1: "targets equal the inputs of the step before, not of the next: shifted the wrong way",
+}
+
+
+def _among(targets: Array, rows: list[list[Array]]) -> bool:
+    """Whether each stream's targets are one of the rows that they may be."""
+    return all(
+        any(np.array_equal(row, may) for may in mays)
+        for row, mays in zip(targets, rows, strict=True)
+    )
+
+
+def _other(shift: int) -> str:
+    return f"targets are the symbols {shift} steps on, not those of the next step"
+
+
+def _shifted(places: list[int], shift: int, T: int, stream: Array) -> list[Array]:
+    starts = [p + shift for p in places]
+    return [stream[s : s + T] for s in starts if s >= 0 and s + T <= len(stream)]
+
+
+def _scale(
+    program: Program, training: Training, iteration: Iteration, name: str, X: Array, size: float
+) -> list[Finding]:
+    if abs(size) < 5:
+        return []
+    message = (
+        f"the inputs are one-hot columns times {size:.6g}: with weights of usual size every unit "
+        "sits at ±1 from the first step; inputs are of size 1"
+    )
+    line = _line(training, iteration, name, X)
+    return [finding(program, "X", name, line, exact("scaled", message), severity="advice")]
+
+
+def _line(training: Training, iteration: Iteration, name: str, value: Array) -> int | None:
+    """The line that made it: inside a function that cuts windows, or else in the training."""
+    trace, end = training.trace, iteration.forward.start
+    caller = {iteration.forward.caller, training.name}
+    for among in (trace.outside(caller), trace):
+        line = among.origin(value, 0, end, name) or among.origin(value, 0, end)
+        if line:
+            return line.line
+    return iteration.forward.line

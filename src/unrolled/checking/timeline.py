@@ -1,0 +1,93 @@
+"""Which round of which of a person's loops is which step t, told by what was recognised in it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unrolled.checking.recognising import Node
+from unrolled.checking.watching import Entry, Event
+
+_GIVEN = 1000  # what is given is at its step; what is computed may be at a wrong one
+Rounds = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Step t = start + sign · value, of what the loop runs over, or (`counted`) of a round's number."""
+
+    sign: int
+    start: int
+    counted: bool
+
+    def step(self, entry: Entry, k: int) -> int:
+        """Return the step of round k."""
+        return self.start + self.sign * (k if self.counted else entry.items[k])
+
+    def item(self, t: int) -> int:
+        """Return what the loop runs over at step t."""
+        return self.sign * (t - self.start)
+
+
+class Timeline:
+    """The fits of all loops that run over time, by the number of the entry and by the loop's place."""
+
+    def __init__(
+        self, entries: Sequence[Entry], events: Sequence[Event], nodes: Sequence[list[Node]],
+        T: int,
+    ):  # fmt: skip
+        self.T = T
+        votes: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
+        for event, found in zip(events, nodes, strict=True):
+            steps = {node.t for node in found if node.kind == ""}
+            if len(steps) == 1 and (t := steps.pop()) is not None:
+                given = any(node.name in ("x", "y") for node in found)
+                for step in event.rounds:
+                    votes[step][t] += _GIVEN if given else 1
+        self.fits: dict[int, Fit] = {}
+        self.places: dict[int, Fit] = {}
+        for number, entry in enumerate(entries):
+            fit = self._fit(entry, [votes.get((number, k)) for k in range(len(entry.items))])
+            if fit is not None:
+                self.fits[number] = fit
+                self.places.setdefault(entry.place, fit)
+
+    def _fit(self, entry: Entry, votes: list[Counter[int] | None]) -> Fit | None:
+        if len(entry.items) > self.T + 1 or not any(votes):
+            return None
+        likely = {max(c, key=c.__getitem__) for c in votes if c}
+        if self.T > 1 and len(likely) < 2 <= len(votes):
+            return None  # always the same step: a loop within a step
+        items = entry.items
+        counted = not all(isinstance(x, int) for x in items) or len(set(items)) < len(items)
+        fits: Counter[Fit] = Counter()
+        for k, found in enumerate(votes):
+            value = k if counted else items[k]
+            for t, count in (found or {}).items():
+                fits[Fit(1, t - value, counted)] += count
+                fits[Fit(-1, t + value, counted)] += count
+        usual = Fit(1, 0, False)
+        if fits[usual] >= _GIVEN and all(0 <= item < self.T for item in items):
+            return usual  # what is given at its own step tells more than what is read at another
+        best = max(fits.values())
+        return max((fit for fit in fits if fits[fit] == best), key=lambda fit: fit.sign)
+
+    def of(self, rounds: Rounds, entries: Sequence[Entry]) -> int | None:
+        """Return the step of an event in these rounds; None outside of time."""
+        for number, k in reversed(rounds):
+            fit = self.fits.get(number) or self.places.get(entries[number].place)
+            if fit is not None:
+                t = fit.step(entries[number], k)
+                return t if 0 <= t < self.T else None
+        for number, k in rounds:  # nothing tells, as where the first step fails
+            item = entries[number].items[k]
+            if isinstance(item, int) and 0 <= item < self.T and number not in self.fits:
+                return item
+        return 0 if self.T == 1 else None
+
+    def missing(self, number: int, entry: Entry) -> list[int]:
+        """Return the steps that a loop over time leaves out; none if it is not over time."""
+        fit = self.fits.get(number)
+        if fit is None or fit.counted:
+            return []
+        done = {fit.step(entry, k) for k in range(len(entry.items))}
+        return [t for t in range(self.T) if t not in done]
