@@ -3,6 +3,7 @@
 Between `<!-- printed: ... -->` and `<!-- end -->` stands nothing typed by hand:
 
     printed: unrolled equations rnn      what the command prints
+    printed: findings FILE               what `unrolled check FILE` finds, or that it is right
     printed: lines dc,df equations lstm  of what it prints, the lines of those equations
     printed: equation lstm dc dc_prev    those equations as LaTeX, recorded from the cell
     printed: activations rnn             its equations with each activation it may have
@@ -14,6 +15,7 @@ Between `<!-- printed: ... -->` and `<!-- end -->` stands nothing typed by hand:
 """
 
 import contextlib
+import dataclasses
 import inspect
 import io
 import re
@@ -23,6 +25,8 @@ from pathlib import Path
 
 from unrolled import activations, dls, notation
 from unrolled.cells import load_cell
+from unrolled.checking.asking import check
+from unrolled.checking.printing import to_text
 from unrolled.cli.main import _unrolled
 from unrolled.dls import char
 from unrolled.equations.printers import LATEX, Printer
@@ -49,10 +53,12 @@ def refreshed(text: str) -> str:
     return PLACE.sub(printed, text)
 
 
-def _print(what: str, before: str) -> str:
+def _print(what: str, before: str) -> str:  # noqa: C901 - one line a kind
     kind, *words = shlex.split(what)
     if kind == "unrolled":
         return _fence("text", _command(words))
+    if kind == "findings":
+        return _fence("text", _findings(words[0]))
     if kind == "lines":
         starts = tuple(f"  {name}⟨t⟩ " for name in words[0].split(","))
         lines = [
@@ -84,6 +90,15 @@ def _command(words: list[str]) -> str:
     with contextlib.redirect_stdout(io.StringIO()) as out:
         _unrolled.main(words, prog_name="unrolled", standalone_mode=False)
     return out.getvalue()
+
+
+def _findings(path: str) -> str:
+    """What is found, without what differs from machine to machine: the digits of what was proved."""
+    report = check(ROOT / path)
+    text = to_text(dataclasses.replace(report, file=path, findings=tuple(
+        dataclasses.replace(finding, file=path) for finding in report.findings
+    )))  # fmt: skip
+    return text.partition("\nConventions\n")[0].rstrip()
 
 
 def _fence(language: str, text: str) -> str:

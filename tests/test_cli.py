@@ -27,7 +27,7 @@ def test_alone_it_prints_three_commands_to_try(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["bench", "demo", "equations", "evaluate", "gradcheck", "sample", "train"]
+    "command", ["bench", "check", "demo", "equations", "evaluate", "gradcheck", "sample", "train"]
 )
 def test_help_has_an_example(command):
     done = unrolled(command, "--help")
