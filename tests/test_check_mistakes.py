@@ -30,7 +30,7 @@ from unrolled.equations.expressions import Expression
 from unrolled.network import Network
 
 CELLS = cell_names()
-COUNT = {"rnn": 2}  # in the suite; drawing from the larger cells takes minutes: run this file for that
+COUNT = {"rnn": 2}  # in the suite; the larger cells take minutes
 WRONG, EQUAL = 1e-4, 1e-9  # by how much a program is off at least, and at most, to be judged
 STEPS = ("forward", "backward")
 TOTALS = ("over_time", "first", "last", "without_first", "without_last")
