@@ -17,7 +17,7 @@ from unrolled.errors import UnrolledError
 _WELCOME = """Unrolled: recurrent networks whose every number can be seen. Three commands to try:
 
   unrolled demo                 trains a network on real surnames, and proves its gradients
-  unrolled check --example      says which line of somebody's backpropagation is wrong, and why; or of your FILE
+  unrolled check --example      names the wrong line of a network, and why; or of your FILE
   unrolled equations lstm       prints every equation, forward and backward, with shapes
 
 `unrolled --help` lists all commands, `unrolled COMMAND --help` has an example of each."""
