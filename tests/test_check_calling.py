@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rendered import render
 
 from unrolled.checking.calling import plans
 from unrolled.checking.calling.layouts import Layout
+from unrolled.checking.examine import examine
 from unrolled.checking.names import meanings, resolve
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth
 from unrolled.checking.program import execute, read
@@ -19,6 +21,11 @@ EACH, TOTAL = "each target counts 1 / m", "each target counts 1"
 
 # file, cell, how its loss counts targets, how many outputs there are at least, states that it takes
 STYLES = [
+    ("bias_first", "lstm", None, 7, "ac"),
+    ("bias_inside", "rnn", None, 4, "a"),
+    ("dataclass_caches", "rnn", None, 4, "a"),
+    ("joined", "rnn", None, 4, "a"),
+    ("keyword_states", "rnn", None, 5, "a"),
     ("cells_only", "lstm", None, 13, "ac"),
     ("class_vec", "rnn", TOTAL, 10, "a"),
     ("class_with_helpers", "rnn", EACH, 9, ""),
@@ -128,10 +135,10 @@ def test_a_crash_an_argument_changed_and_a_second_call_are_seen(tmp_path):
         source.replace("    hs = np.zeros", "    h0 *= 0\n    hs = np.zeros"), encoding="utf-8"
     )
     plan, problem, outcome = run(path)
-    assert outcome.changed == ["h0"]
+    assert outcome.changed == {"h0": "a0"}
     program = read(path)
     namespace = execute(program, program.definitions(program.tree), {})
-    again = plan.run(namespace, problem, twice=True).again
+    again = plan.run(namespace, problem, again="backward").again
     assert {o.name for o in again} == {"dWy", "dby", "dWx", "dWh", "db", "dh_next"}
     path.write_text(source.replace("db += dz.sum(axis=0)", "db += dz"), encoding="utf-8")
     program = read(path)
@@ -139,6 +146,244 @@ def test_a_crash_an_argument_changed_and_a_second_call_are_seen(tmp_path):
     outcome = plans(program, namespace)[0].run(namespace, problem)
     assert outcome.stage == "backward"
     assert isinstance(outcome.error, ValueError)
+
+
+KEPT = """
+import numpy as np
+def rnn_forward(xs, h0, Wx, Wh, b):
+    hs, cache, h = [], [], h0
+    for x in xs:
+        prev, h = h, np.tanh(x @ Wx + h @ Wh + b)
+        hs.append(h)
+        cache.append((x, prev, h, Wx, Wh))
+    return np.array(hs), cache
+def rnn_backward(dhs, cache):
+    T, carry, dWh = len(dhs), 0, 0
+    for t in range(T)[::-1]:
+        x, prev, h, Wx, Wh = cache[t]
+        dz = (dhs[t] + carry) * (1 - h**2)
+        carry = dz @ Wh.T
+        dWh = dWh + prev.T @ dz
+    return dWh, carry
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("cache[t]", "cache.pop()", "cannot be called twice"),
+        (
+            "dWh = dWh",
+            "h[...] = 0; dWh = dWh",
+            "what the forward keeps for the backward is changed",
+        ),
+        ("return dWh", "dhs *= 2; return dWh", "dhs is changed in place in line"),
+        ("return dWh", "cache.append(dWh); return dWh", ""),
+    ],
+)
+def test_the_second_call_gets_what_the_first_one_got(tmp_path, old, new, said):
+    """The very objects: so it is seen where a backward uses up its cache, or changes it."""
+    path = tmp_path / "a.py"
+    path.write_text(KEPT.replace(old, new))
+    report = examine(path)
+    assert (report.verdict, report.findings) == ("right", ())
+    assert any(said in sentence for sentence in (*report.untestable, *report.conventions))
+
+
+def test_weights_that_a_method_updates_are_put_back(tmp_path):
+    """The gradients of a second call are those at the same weights."""
+    source = (THEIRS / "nested.py").read_text(encoding="utf-8")
+    updated = source.replace(
+        "        self.dh0 = carry\n",
+        "        self.dh0 = carry\n        self.cell.Wh -= 0.5 * self.cell.dWh\n",
+    )
+    assert updated != source
+    (tmp_path / "a.py").write_text(updated, encoding="utf-8")
+    report = examine(tmp_path / "a.py")
+    assert (report.verdict, report.findings) == ("right", ())
+
+
+def both(*changes):
+    """The text of a plain cell's and of an LSTM's functions, with text replaced."""
+    text = "".join(
+        render(Network(cell, n_x=3, n_a=5, n_y=4).table.step) + "\n\n" for cell in ("lstm", "rnn")
+    )
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
+RNN_WRONG = ("(1 - A[:, :, t] ** 2) * da[:, :, t]", "(1 - A[:, :, t]) * da[:, :, t]")
+LSTM_WRONG = ("dz_f[:, :, t] @ a_prev.T", "dz_f[:, :, t] @ A[:, :, t].T")
+
+
+@pytest.mark.parametrize(
+    ("changes", "findings"),
+    [
+        ([], []),
+        ([RNN_WRONG], ["dz_a"]),
+        ([LSTM_WRONG], ["dW_fa"]),
+        ([RNN_WRONG, LSTM_WRONG], ["dW_fa", "dz_a"]),
+    ],
+)
+def test_every_network_of_a_file_is_checked(changes, findings):
+    """In the order of the lines; what is said of one says which."""
+    report = examine("a.py", both(*changes))
+    assert [f.quantity for f in report.findings] == findings
+    assert (report.cell, report.verdict) == ("lstm, rnn", "wrong" if findings else "right")
+    assert {words.split(":")[0] for words in report.conventions} == {"lstm", "rnn"}
+    assert {words.split(":")[0] for words in report.proved} == {
+        cell for cell in ("lstm", "rnn") if {"lstm": "dW_fa", "rnn": "dz_a"}[cell] not in findings
+    }
+
+
+def test_what_cannot_be_run_of_a_second_network_is_said():
+    report = examine("a.py", both(("def rnn_backward(X,", "def rnn_backward(gizmo, widget, X,"),
+                                  ("a0 = cache['a0']\n    Z_a", "a0 = cache['a0'] + gizmo * widget\n    Z_a")))  # fmt: skip
+    assert (report.cell, report.verdict) == ("lstm", "right")
+    assert any(
+        "rnn_backward was not checked" in said and "gizmo" in said for said in report.untestable
+    )
+
+
+DENSE = """
+def dense_forward(A_prev, W, b):
+    Z = np.tanh(W @ A_prev + b)
+    return Z, (A_prev, W, Z)
+def dense_backward(dA, cache):
+    A_prev, W, Z = cache
+    dZ = dA * (1 - Z ** 2)
+    return W.T @ dZ, dZ @ A_prev.T, dZ.sum(axis=1, keepdims=True)
+"""
+
+
+def test_a_layer_that_is_no_network_is_not_judged():
+    for names in (("dense_", "dense_"), ("rnn_", "")):
+        report = examine("a.py", (KEPT + DENSE).replace(*names))
+        assert (report.verdict, report.findings) == ("right", ())
+        assert any("dense_backward" in said and "not judged" in said for said in report.untestable)
+
+
+CELLS = """
+import numpy as np
+def rnn_cell_forward(xt, a_prev, p):
+    a_next = np.tanh(p["Waa"] @ a_prev + p["Wax"] @ xt + p["ba"])
+    return a_next, (a_next, a_prev, xt, p)
+def rnn_forward(x, a0, p):
+    a_next, a = a0, np.zeros((*a0.shape, x.shape[2]))
+    for t in range(x.shape[2]):
+        a_next, _ = rnn_cell_forward(x[:, :, t], a_next, p)
+        a[:, :, t] = a_next
+    return a
+def rnn_cell_backward(da_next, cache):
+    a_next, a_prev, xt, p = cache
+    dz = (1 - a_next**2) * da_next
+    return {"dxt": p["Wax"].T @ dz, "dWaa": dz @ a_prev.T, "dWax": dz @ xt.T}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "findings"),
+    [
+        ("", "", []),
+        ("a_next**2", "a_next", ["dz_a"]),
+        ("x[:, :, t], a_next, p", "x[:, :, t], a0, p", ["z_a"]),
+        ("@ a_prev +", "@ a_prev * 2 +", ["z_a"]),
+    ],
+)
+def test_a_backward_that_nothing_calls_and_a_forward_that_has_none_are_checked(old, new, findings):
+    """What is wrong in the cell's forward, which both use, is said once."""
+    report = examine("a.py", CELLS.replace(old, new))
+    assert [f.quantity for f in report.findings] == findings
+    assert {said.split(":")[0] for said in report.conventions} == {
+        "rnn_cell_backward",
+        "rnn_forward",
+    }
+
+
+def test_objects_are_told_apart_by_their_classes():
+    """`self.cell.backward` is none of the other class that has a `backward`."""
+    source = (THEIRS / "nested.py").read_text(encoding="utf-8")
+    second = source[source.index("class Cell") :].replace("Net", "Other").replace("Cell", "Unit")
+    report = examine("a.py", source + "\n\n" + second.replace("h_prev.T", "h.T"))
+    assert [f.quantity for f in report.findings] == ["dW_aa"]
+    assert report.findings[0].line > source.count("\n")
+
+
+LITERAL = """
+import numpy as np
+X, Y = np.random.randn(3, 4), np.random.randn(2, 4)
+Wax, Waa, Wya = np.random.randn(5, 3), np.random.randn(5, 5), np.random.randn(2, 5)
+ba, by = np.zeros((5, 1)), np.zeros((2, 1))
+a, y, loss = [np.zeros((5, 1))], [], 0
+for t in range(4):
+    a.append(np.tanh(Waa @ a[t] + Wax @ X[:, t:t+1] + ba))
+    y.append(Wya @ a[t + 1] + by)
+    loss += 0.5 * np.sum((y[t] - Y[:, t:t+1]) ** 2)
+dWax, dWaa, dWya = np.zeros((5, 3)), np.zeros((5, 5)), np.zeros((2, 5))
+dba, dby, da_next = np.zeros((5, 1)), np.zeros((2, 1)), np.zeros((5, 1))
+for t in reversed(range(4)):
+    dy = y[t] - Y[:, t:t+1]
+    dWya, dby = dWya + dy @ a[t + 1].T, dby + dy
+    dz = (Wya.T @ dy + da_next) * (1 - a[t + 1] ** 2)
+    dWax, dWaa, dba = dWax + dz @ X[:, t:t+1].T, dWaa + dz @ a[t].T, dba + dz
+    da_next = Waa.T @ dz
+for W, dW in zip((Wax, Waa, Wya, ba, by), (dWax, dWaa, dWya, dba, dby)):
+    W -= 0.1 * dW
+"""
+
+
+@pytest.mark.parametrize("n_a", [5, 9, 100])
+def test_sizes_that_are_written_as_numbers_are_those_of_the_problem(n_a):
+    text = LITERAL.replace("5", str(n_a)).replace(f"0.{n_a}", "0.5")
+    report = examine("a.py", text)
+    assert (report.verdict, report.findings) == ("right", ())
+    assert f"n_x = 3, n_a = {n_a}, n_y = 2, m = 1, T = 4" in report.proved[0]
+    assert "saturated" in report.proved[0]
+    for old, new, quantity in (
+        ("1 - a[t + 1] ** 2", "1 - a[t + 1]", "dz_a"),
+        ("X[:, t:t+1] +", "X[:, t-1:t] +", "z_a"),
+        ("in range(4)", "in range(3)", "z_a"),
+    ):
+        assert old in text
+        wrong = examine("a.py", text.replace(old, new))
+        assert wrong.findings[0].quantity in quantity.split()
+
+
+@pytest.mark.parametrize("how", ["np.zeros((5, 1))", "0 * Waa[:, :1]"])
+def test_a_number_that_may_be_two_sizes_is_not_judged(how):
+    """Nor is one that only arrays have that are made beforehand."""
+    two = LITERAL.replace("(3, 4)", "(5, 4)").replace("(5, 3)", "(5, 5)")
+    if "Waa" in how:
+        two = two.replace("np.zeros((5, 1))", how)
+        two = two.replace("np.zeros((5, 5)), np.zeros((5, 5)), np.zeros((2, 5))", "0, 0, 0")
+    where = "a" if "Waa" in how else "line 11"
+    with pytest.raises(UnrolledError, match=f": {where} has the size 5, and n_a and n_x are all 5"):
+        examine("a.py", two)
+
+
+def test_a_name_that_could_not_be_computed_is_no_mistake():
+    """The file itself stops there."""
+    text = LITERAL.replace("a, y, loss = [np.zeros((5, 1))]", "a, y, loss = [np.zeros((n_h, 1))]")
+    with pytest.raises(UnrolledError, match=r"line 6: NameError: name 'n_h' is not defined"):
+        examine("a.py", text)
+
+
+@pytest.mark.parametrize("name", ["bias_first", "bias_inside", "joined"])
+def test_a_bias_inside_the_weights_is_told_from_them(name, tmp_path):
+    path = tmp_path / "a.py"
+    source = (THEIRS / f"{name}.py").read_text(encoding="utf-8")
+    path.write_text(source, encoding="utf-8")
+    assert examine(path).findings == ()
+    wrong = source.replace("zs[t].T @ dz", "zs[t - 1].T @ dz").replace(
+        "Hin[t].transpose()", "Hin[t - 1].transpose()"
+    )
+    assert wrong != source
+    path.write_text(wrong, encoding="utf-8")
+    (finding,) = examine(path).findings
+    assert (finding.severity, finding.name) == ("mistake", "dWLSTM" if "first" in name else "dW")
+    assert "t - 1" in finding.source
 
 
 def test_what_has_no_network_says_what_was_looked_for(tmp_path):

@@ -1,5 +1,6 @@
 """A binding as a plan: what a person's few lines return by the legend's names is judged as outputs are."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,9 @@ class BoundPlan:
     one_column: bool = False
     one_step: bool = False
     tied: bool = False
+    handed: frozenset[str] = frozenset()
+    fixed: Mapping[str, int] = field(default_factory=dict)
+    unclear: str = ""
 
     @property
     def cell(self) -> str:
@@ -45,12 +49,15 @@ class BoundPlan:
         """Return the problem itself: a binding uses the legend's names."""
         return problem
 
-    def run(self, namespace: dict[str, Any], problem: Problem, twice: bool = False) -> Outcome:
-        """Run the program on a problem; what it raises is in the outcome."""
+    def run(
+        self, namespace: dict[str, Any], problem: Problem, again: str = "",
+        locked: Collection[str] = (),
+    ) -> Outcome:  # fmt: skip
+        """Run the program on a problem; what it raises is in the outcome. Nothing can be locked."""
         outcome = Outcome()
         try:
             outcome.outputs = self._outputs(namespace, problem)
-            if twice:
+            if again:
                 outcome.again = self._outputs(namespace, problem)
             outcome.stage = "done"
         except (Exception, SystemExit) as error:

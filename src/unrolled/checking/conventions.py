@@ -15,7 +15,7 @@ import numpy as np
 from unrolled.checking import variants
 from unrolled.checking.calling import Outcome, Plan, Reading
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth, shortened
-from unrolled.checking.recognising import Node, Recogniser, same
+from unrolled.checking.recognising import Node, Recogniser, numbers, same
 from unrolled.checking.watching import Event
 
 Array = Any
@@ -58,50 +58,55 @@ def choose_reading(
         found = _recognised(plan, reading, conventions, problem, distinct)
         return Choice(plan, reading, conventions, found)
 
-    def most(choices: Iterable[Choice]) -> Choice:
-        return max(choices, key=lambda one: one.recognised)
+    def with_counting(one: Choice) -> Choice:
+        return _with_counting(one, problem, distinct, outcome)
 
     usual = Conventions(
         activation="tanh" if plan.cell == "rnn" else None, states=frozenset(plan.given)
     )
-    best = most(choice(reading, usual) for reading in plan.readings)
-    best = _with_output(best, choice, problem, distinct, outcome)
-    scaled, doubtful = _scaled(best, problem, distinct, outcome), None
-    for variant in _variants(best.conventions, plan.cell):
+    read = max((choice(reading, usual) for reading in plan.readings), key=_recognition)
+    best = _with_output(read, choice, with_counting, problem, outcome)
+    plain = replace(usual, output=best.conventions.output)
+    doubtful = None
+    for variant in _variants(plain, plan.cell):
         other = choice(best.reading, variant)
-        if other.recognised > best.recognised:
-            other_scaled = _scaled(other, problem, distinct, outcome)
-            if _goes_back(other, other_scaled, scaled, problem, distinct, outcome):
-                best, scaled, doubtful = other, other_scaled, None
+        keeps = variant.cell == _VARIANTS["gru"][1]  # told by u alone, which may be what is wrong
+        if keeps and doubtful is None and other.recognised == best.recognised:
+            doubtful = with_counting(other).conventions
+        elif other.recognised > best.recognised:
+            other = with_counting(other)
+            if _goes_back(other, best.conventions, problem, distinct, outcome):
+                best, doubtful = other, None
             elif doubtful is None and variant.cell:
-                doubtful = other_scaled
-    counted = bool(plan.has_loss and countings(best, problem, distinct, outcome))
-    return replace(best, conventions=scaled, doubtful=doubtful, counted=counted)
+                doubtful = other.conventions
+    return replace(best, doubtful=doubtful)
+
+
+def _recognition(choice: Choice) -> int:
+    return choice.recognised
 
 
 def _with_output(
-    best: Choice, choice: Callable[[Reading, Conventions], Choice], problem: Problem,
-    values: Sequence[Array], outcome: Outcome,
+    read: Choice, choice: Callable[[Reading, Conventions], Choice],
+    with_counting: Callable[[Choice], Choice], problem: Problem, outcome: Outcome,
 ) -> Choice:  # fmt: skip
     """Return the choice with the output that is recognised most, or, among those that are alike, the one
     under which most results are right: softmax where nothing tells.
     """
-    others = [replace(best.conventions, output=output) for output in _OUTPUTS]
-    choices = [best, *(choice(best.reading, other) for other in others)]
-    most = max(one.recognised for one in choices)
-    alike = [one for one in choices if one.recognised == most]
+    others = [replace(read.conventions, output=output) for output in _OUTPUTS]
+    choices = [read, *(choice(read.reading, other) for other in others)]
+    most = max(map(_recognition, choices))
+    alike = [with_counting(one) for one in choices if one.recognised == most]
     if len(alike) == 1:
         return alike[0]
-    scaled = [replace(c, conventions=_scaled(c, problem, values, outcome)) for c in alike]
-    right = [_right(one, problem, outcome) for one in scaled]
-    return alike[right.index(max(right))]
+    return max(alike, key=lambda one: _right(one, problem, outcome))
 
 
 def _right(choice: Choice, problem: Problem, outcome: Outcome) -> int:
     """How many results are right under a choice."""
     plan, reading = choice.plan, choice.reading
     truth = Truth(plan.problem(problem, reading), choice.conventions)
-    pairs = [(_numbers(o.value), plan.expected(o, truth, reading)) for o in outcome.outputs]
+    pairs = [(numbers(o.value), plan.expected(o, truth, reading)) for o in outcome.outputs]
     return sum(
         same(theirs, np.asarray(expected, float))
         for theirs, expected in pairs if theirs is not None and expected is not None
@@ -118,23 +123,21 @@ def _variants(usual: Conventions, cell: str) -> Iterator[Conventions]:
 
 
 def _goes_back(
-    choice: Choice, variant: Conventions, usual: Conventions, problem: Problem,
-    values: Sequence[Array], outcome: Outcome,
-) -> bool:  # fmt: skip
-    """Whether the backward is that of a variant too: something is recognised that only it computes."""
+    choice: Choice, usual: Conventions, problem: Problem, values: Sequence[Array], outcome: Outcome
+) -> bool:
+    """Whether the backward is that of a variant too: most is recognised of what only it computes."""
     if not any(output.quantity[:1] == "d" for output in outcome.outputs):
         return True  # there is no backward that could disagree
     read = choice.plan.problem(problem, choice.reading)
-    truths = Truth(read, variant), Truth(read, usual)
+    truths = Truth(read, choice.conventions), Truth(read, usual)
     printed = [{e.name: e.expression.key for e in truth.table.of("backward")} for truth in truths]
     own = {name for name, key in printed[0].items() if printed[1].get(name) != key}
     recogniser = Recogniser(truths[0], transposed=not choice.plan.columns)
     sizes = {np.size(truths[0].steps[0][name]) for name in own}
-    return any(
-        node.name in own
-        for value in values if value.size in sizes
-        for node in recogniser.nodes(value)
-    )  # fmt: skip
+    found = {
+        node.name for value in values if value.size in sizes for node in recogniser.nodes(value)
+    }
+    return len(found & own) > len(own) / 2
 
 
 def distinct_values(events: Iterable[Event]) -> list[Array]:
@@ -160,15 +163,16 @@ def _recognised(
     return len(found)
 
 
-def _scaled(
+def _with_counting(
     choice: Choice, problem: Problem, values: Sequence[Array], outcome: Outcome
-) -> Conventions:
-    """Return the conventions with what each target counts, where there is a loss."""
+) -> Choice:
+    """Return the choice with what each target counts, where there is a loss, and whether a run told it."""
     if not choice.plan.has_loss:
-        return choice.conventions
+        return choice
     known = set(countings(choice, problem, values, outcome))
-    agreed = known.pop() if len(known) == 1 else DEFAULT
-    return replace(_with_loss(choice.conventions), counting=agreed)
+    agreed = next(iter(known)) if len(known) == 1 else DEFAULT
+    conventions = replace(_with_loss(choice.conventions), counting=agreed)
+    return replace(choice, conventions=conventions, counted=bool(known))
 
 
 def _with_loss(conventions: Conventions) -> Conventions:
@@ -224,19 +228,12 @@ def _of_results(
     plan, reading, votes = choice.plan, choice.reading, Counter[Counting]()
     for output in outcome.outputs:
         expected = plan.expected(output, unit, reading) if output.quantity[:1] == "d" else None
-        theirs = _numbers(output.value)
+        theirs = numbers(output.value)
         if expected is None or theirs is None or theirs.shape != np.shape(expected):
             continue
         ratio = _ratio(theirs, np.asarray(expected, float))
         votes.update(usual[s] for s in usual if ratio and abs(ratio - s) <= 1e-7 * s)
     return votes.most_common(1)[0][0] if votes else None
-
-
-def _numbers(value: Any) -> Array | None:
-    try:
-        return np.asarray(value, float)
-    except (TypeError, ValueError):
-        return None
 
 
 def _ratio(theirs: Array, expected: Array) -> float | None:

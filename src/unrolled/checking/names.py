@@ -113,6 +113,8 @@ def _gradient(name: str, word: str, cell: str) -> list[str]:
     for state, words in _CARRIED.items():
         if {word, word.rstrip("t")} & set(words.split()) and (state == "a" or cell == "lstm"):
             return [f"d{state}_prev", f"d{state}_next", f"d{state}"]
+    if word in ("day", "dhy", "dsy"):
+        return ["da_y"]
     if word in ("dtanh", "dhraw", "draw", "dpre", "dz", "dzt", "dzta", "dz1") and cell == "rnn":
         return ["dz_a"]
     if word in ("dy", "dys", "dyt", "dout", "douts", "do") and not (
@@ -175,7 +177,7 @@ def _single(name: str, word: str, cell: str) -> list[str]:
 def _bias(rest: str, cell: str) -> list[str]:
     if rest in ("y", "q", "out", "v", "hy", "ya", "yh", "dense", "output"):
         return ["b_y"]
-    if rest in ("o", "2") and cell == "rnn":
+    if rest in ("o", "2") and cell != "lstm":
         return ["b_y"]
     letters = _LETTERS[cell]
     if rest in letters:
@@ -204,6 +206,8 @@ def _matrix(kind: str, rest: str, cell: str) -> list[str]:
         return ["W_ya"]
     if cell == "rnn":
         return _plain_matrix(rest)
+    if cell == "gru" and rest == "o":
+        return ["W_ya"]
     letters = _LETTERS[cell]
     for gate, source in (rest[:1], rest[1:]), (rest[-1:], rest[:-1]):
         if gate in letters and source in ("a", "h", "s", "x"):

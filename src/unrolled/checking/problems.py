@@ -95,16 +95,17 @@ FORWARD_ONLY = ("logits near 1000", "logits far apart")
 
 def draw(
     kind: str, cell: str, seed: int = 0, labels: bool = False, one_column: bool = False,
-    one_step: bool = False, tied: bool = False,
+    one_step: bool = False, tied: bool = False, fixed: Mapping[str, int] | None = None,
 ) -> Problem:  # fmt: skip
     """Return a fresh problem of one of KINDS.
 
     All sizes differ and are above 1, but for what the kind asks for, for `one_column` (m = 1), for
-    `one_step` (T = 1) and for `tied` (n_y = n_x: symbols in and out). Weights are moderate, states and
-    biases are not zero.
+    `one_step` (T = 1) and for `tied` (n_y = n_x: symbols in and out). `fixed` are sizes that their code
+    has as numbers. Weights are moderate, states and biases are not zero.
     """
     random = np.random.default_rng([seed, KINDS.index(kind)])
     sizes = dict(_SIZES.get(kind, _SIZES["plain"]))
+    sizes = _with(sizes, fixed or {})
     sizes |= {"m": 1} if one_column else {}
     sizes |= {"T": 1} if one_step else {}
     sizes |= {"n_x": sizes["n_y"]} if tied else {}
@@ -112,6 +113,8 @@ def draw(
     widest = _WITH_ALL_PARAMETERS.get(cell, cell)
     net = Network(widest, n_x=sizes["n_x"], n_a=sizes["n_a"], n_y=sizes["n_y"])
     spread = 3.0 if kind == "saturated" else 0.6
+    if fixed:  # many inputs would saturate the units
+        spread *= min(1.0, (6 / max(sizes["n_a"], sizes["n_x"])) ** 0.5)
     parameters = {n: spread * random.standard_normal(p.shape) for n, p in net.parameters.items()}
     if kind == "logits near 1000":
         parameters["b_y"] = parameters["b_y"] + 1000
@@ -127,6 +130,16 @@ def draw(
         Y[:, 1:2, -1:] = 0
     dA = random.standard_normal((sizes["n_a"], *shape))
     return Problem(kind, cell, sizes, X, Y, state, parameters, dA, seed, labels)
+
+
+def _with(sizes: dict[str, int], fixed: Mapping[str, int]) -> dict[str, int]:
+    """Return sizes with some of them as they are fixed, and the others still distinct from these."""
+    found = dict(fixed)
+    for name, size in sizes.items():
+        while name not in fixed and size > 1 and size in found.values():
+            size += 1
+        found.setdefault(name, size)
+    return {name: found[name] for name in sizes}
 
 
 def _one_hot(labels: Array, size: int) -> Array:
@@ -207,6 +220,14 @@ class Truth:
     def initial(self) -> dict[str, Array]:
         """The states before the first step."""
         return {s: self.tape.batch.state[s] for s in self.table.step.states}
+
+    @cached_property
+    def starts(self) -> dict[str, Array]:
+        """What the loops over time begin with: initial states, and 0 for the gradient that comes back from
+        the step after the last.
+        """
+        back = {f"d{s}_next": np.zeros_like(value) for s, value in self.initial.items()}
+        return {f"{s}0": value for s, value in self.initial.items()} | back
 
     @cached_property
     def totals(self) -> dict[str, Array]:

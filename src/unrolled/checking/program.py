@@ -9,7 +9,7 @@ import io
 import json
 import random
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -94,6 +94,12 @@ def read(path: str | Path, source: str | None = None) -> Program:
         raise UnrolledError(f"{path}, line {error.lineno}: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise UnrolledError(f"{path} cannot be read as Python: {error}") from None
+
+
+def made_global(trees: Iterable[ast.AST]) -> set[str]:
+    """Return the names that functions make global."""
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    return {name for node in nodes if isinstance(node, ast.Global) for name in node.names}
 
 
 def _in_double(tree: ast.Module) -> ast.Module:

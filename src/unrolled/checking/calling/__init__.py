@@ -1,6 +1,7 @@
 """From a person's namespace to runs: every way in which their file may be run on a problem."""
 
 import ast
+import contextlib
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -10,32 +11,37 @@ import numpy as np
 
 from unrolled.checking.calling import arguments, usage
 from unrolled.checking.calling.entries import Entry, Way, entries, last_word, ways
-from unrolled.checking.calling.layouts import Layout, Reading, readings
+from unrolled.checking.calling.layouts import WITH_BIAS, Layout, Reading, parts, readings
 from unrolled.checking.calling.outputs import Output, returned
-from unrolled.checking.calling.plan import Outcome, Plan
-from unrolled.checking.names import is_parameter, meanings, resolve
+from unrolled.checking.calling.plan import Plan
+from unrolled.checking.calling.run import KEPT, Outcome
+from unrolled.checking.names import GATES, is_parameter, meanings, resolve
 from unrolled.checking.problems import draw
 from unrolled.checking.program import SCRIPT, Program, execute
 from unrolled.checking.surroundings import restored
 from unrolled.errors import UnrolledError
+from unrolled.notation import entry as entry_of
 
-__all__ = ["Layout", "Outcome", "Output", "Plan", "Reading", "plans"]
+__all__ = ["KEPT", "Layout", "Outcome", "Output", "Plan", "Reading", "Way", "plans"]
 
 _MOST = 12
 _KEPT = ("x", "y", "parameters", "weight")  # what an argument of the same name is again
 _GLOBAL = ""  # stands for the function in roles of globals
 
 
-def plans(program: Program, namespace: Mapping[str, Any]) -> list[Plan]:
-    """Return the ways in which a file may be run, the most plausible first, at most a dozen.
+def plans(
+    program: Program, namespace: Mapping[str, Any], missed: list[str] | None = None
+) -> list[Plan]:
+    """Return the ways in which a file may be run, the most plausible first, at most a dozen for each
+    backward pass.
 
-    `namespace` is that of an execution. Raises UnrolledError where there is none, with what was
-    looked for and what was found.
+    `namespace` is that of an execution; `missed` gets a sentence for each network that cannot be run.
+    Raises UnrolledError where there is none that can, with what was looked for and what was found.
     """
     tree = program.definitions(program.tree)
     found = entries(tree)
     kept: list[Plan] = []
-    problems: list[str] = []
+    problems: list[tuple[Way, str]] = []
     for way in ways(found):
         for cell in usage.cells(way):
             for part in (way, replace(way, loss=None)) if way.loss else (way,):
@@ -43,15 +49,35 @@ def plans(program: Program, namespace: Mapping[str, Any]) -> list[Plan]:
                     kept += _Planner(part, cell, found, namespace).plans()
                     break
                 except _NotAPlanError as error:
-                    problems.append(str(error))
+                    problems.append((way, str(error)))
     if kept:
-        return _that_run(program, kept)[:_MOST]
+        if missed is not None:
+            missed += _said(problems, kept)
+        return _first_ones(_that_run(program, kept))
     names = ", ".join(e.name for e in found) or "none"
-    why = f": {problems[0]}" if problems else ""
+    why = f": {problems[0][1]}" if problems else ""
     raise UnrolledError(
         "nothing here can be run as a recurrent network: looked for a forward and a backward pass "
         f"(functions, methods or one main loop), found the functions {names}{why}"
     )
+
+
+def _said(problems: list[tuple[Way, str]], kept: list[Plan]) -> Iterator[str]:
+    """Yield a sentence for each backward pass that nothing runs."""
+    done = {id(f) for plan in kept for f in plan.way.functions}
+    for way, why in problems:
+        if id(way.backward.node) not in done:
+            done.add(id(way.backward.node))
+            yield f"{way.backward.name} was not checked: {why}"
+
+
+def _first_ones(possible: list[Plan]) -> list[Plan]:
+    """Return the first dozen of each backward pass."""
+    kept: dict[int, list[Plan]] = {}
+    for plan in possible:
+        kept.setdefault(id(plan.way.backward.node), []).append(plan)
+    first = {id(plan) for of_one in kept.values() for plan in of_one[:_MOST]}
+    return [plan for plan in possible if id(plan) in first]
 
 
 def _that_run(program: Program, possible: list[Plan]) -> list[Plan]:
@@ -61,7 +87,14 @@ def _that_run(program: Program, possible: list[Plan]) -> list[Plan]:
 
     def stopped(plan: Plan) -> int:
         problem = draw(
-            "plain", plan.cell, 0, plan.labels, plan.one_column, plan.one_step, plan.tied
+            "plain",
+            plan.cell,
+            0,
+            plan.labels,
+            plan.one_column,
+            plan.one_step,
+            plan.tied,
+            plan.fixed,
         )
         with restored(), np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -90,34 +123,44 @@ class _Planner:
         self.weights = self._weights()
         if not self.weights:
             raise _NotAPlanError("no weights were recognised")
-        if "W" in self.weights.values() and "b" not in self.weights.values():
-            self._refuse_ones()
+        self._refuse_some()
         self.sizes = self._sizes()
 
-    def _refuse_ones(self) -> None:
-        """Raise _NotAPlanError where [h; x; 1] is multiplied: its bias is not told from its weights."""
-        for node in (n for f in self.functions for n in ast.walk(f)):
-            if isinstance(node, ast.Assign):
-                into = isinstance(node.targets[0], ast.Subscript)
-                ones = into and isinstance(node.value, ast.Constant) and node.value.value == 1
-            else:
-                ones = isinstance(node, ast.Call) and last_word(node.func) == "ones"
-            if ones:
-                raise _NotAPlanError("a bias inside the stacked weights is not supported")
+    def _meanings(self) -> Iterator[dict[str, str]]:
+        """Yield what the weights may stand for: the only one of a cell is that of [a; x], or [a; x; 1]."""
+        in_cell = [n for n, q in self.weights.items() if q not in ("W_ya", "b_y")]
+        if len(in_cell) == 1 and self.weights[in_cell[0]] in ("W", "W_aa"):
+            if usage.ones(self.functions):
+                yield {**self.weights, in_cell[0]: WITH_BIAS}
+            yield {**self.weights, in_cell[0]: "W"}
+        else:
+            yield self.weights
+
+    def _refuse_some(self) -> None:
+        """Raise _NotAPlanError where a gate has no weights that were recognised: it would keep its own."""
+        if self.cell == "rnn":
+            return  # its only matrix may be that of [a; x]
+        held = {part for name in self.weights.values() for part in parts(name, self.cell)}
+        lacking = [f"W_{g}{s}" for g in GATES[self.cell] for s in "ax" if f"W_{g}{s}" not in held]
+        if lacking:
+            raise _NotAPlanError(f"nothing was recognised as the weights {', '.join(lacking)}")
 
     def plans(self) -> list[Plan]:
-        """Return a plan for each layout."""
+        """Return a plan for each layout, and for each meaning of the weights."""
+        return [plan for weights in self._meanings() for plan in self._plans(weights)]
+
+    def _plans(self, weights: dict[str, str]) -> list[Plan]:
         takes_y = "y" in self.roles.values()
         labels, target_labels = self._integers("x"), takes_y and self._integers("y")
         likely = usage.likely_reading(self.way, self.cell)
-        open_readings = readings(self.weights.values(), self.cell, likely)
+        open_readings = readings(weights.values(), self.cell, likely)
         made = []
         for layout, one_column in self._layouts(labels):
             for last_only in (False, True) if self._may_be_last() else (False,):
                 plan = Plan(
-                    self.way, self.cell, layout, self.roles, self.weights, self.containers, self.sizes,
+                    self.way, self.cell, layout, self.roles, weights, self.containers, self.sizes,
                     open_readings, self.constructor, labels, target_labels, one_column,
-                    self.way.backward.is_step, last_only,
+                    self.way.backward.is_step, last_only, *self._written(layout),
                 )  # fmt: skip
                 made.append(plan)
         return made
@@ -195,8 +238,11 @@ class _Planner:
         """Yield what the globals of a script are: inputs, targets and the initial state."""
         loaded = {n.id for f in self.functions for n in ast.walk(f)
                   if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}  # fmt: skip
+        filled = {last_word(n.func.value) for f in self.functions for n in ast.walk(f)
+                  if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)
+                  and n.func.attr in ("append", "insert", "extend")}  # fmt: skip
         for name in sorted(loaded & set(self.namespace)):
-            if not isinstance(self.namespace[name], np.ndarray | list):
+            if not isinstance(self.namespace[name], np.ndarray | list) or name in filled:
                 continue
             role = arguments.role(name, self.way.backward, self.cell, [], True)
             if role in ("x", "y", "a", "c"):
@@ -297,6 +343,53 @@ class _Planner:
             if meaning and isinstance(value, int) and not isinstance(value, bool):
                 found[name] = meaning
         return found
+
+    def _written(self, layout: Layout) -> tuple[dict[str, int], str]:
+        """Return which of their own sizes stand in the code as numbers, or are those of arrays that are
+        made beforehand; and, in a sentence, where such a number may be several of them.
+        """
+        own, fixed = self._own_sizes(layout), dict[str, int]()
+        for n, where in (*usage.written_sizes(self.functions), *self._made_beforehand()):
+            names = {name for name, size in own.items() if size == n > 1}
+            if len(names) > 1 and names != {"n_x", "n_y"}:  # which no array has both
+                return {}, (
+                    f"{where} has the size {n}, and {' and '.join(sorted(names))} are all {n} there, so "
+                    "that it cannot be run with sizes that differ"
+                )
+            fixed |= dict.fromkeys(names, n)
+        return fixed, ""
+
+    def _made_beforehand(self) -> Iterator[tuple[int, str]]:
+        """Yield the sizes of a script's arrays, and of those in lists, that are no weights or inputs."""
+        if self.way.backward.name != SCRIPT:
+            return
+        loaded = {n.id for f in self.functions for n in ast.walk(f) if isinstance(n, ast.Name)}
+        given = {name for owner, name in self.roles if owner == _GLOBAL} | set(self.weights)
+        for name in sorted((loaded & set(self.namespace)) - given):
+            value = self.namespace[name]
+            for array in value if isinstance(value, list) else [value]:
+                if isinstance(array, np.ndarray):
+                    yield from ((n, name) for n in array.shape)
+
+    def _own_sizes(self, layout: Layout) -> dict[str, int]:
+        """Return the sizes of the weights and inputs that are globals, or made without any argument."""
+        held = dict(self.namespace)
+        for inner in (v for v in self.namespace.values() if type(v) is dict):
+            held |= {key: value for key, value in inner.items() if isinstance(key, str)}
+        if self.constructor is not None and not self.constructor.arguments:
+            with restored(), contextlib.suppress(Exception):
+                held |= vars(self.namespace[self.way.owner]())
+        found: dict[str, int] = {}
+        for name, quantity in self.weights.items():
+            if isinstance(value := held.get(name), np.ndarray) and is_parameter(quantity):
+                axes = entry_of(quantity).shape.split()
+                found |= zip(axes, layout.legend(quantity, value).shape, strict=False)
+        for (of, name), role in self.roles.items():
+            inputs: Any = held.get(name)
+            if of == _GLOBAL and role == "x" and np.ndim(inputs) == len(layout.axes.split()):
+                axes = layout.axes.replace("n", "n_x").split()
+                found |= zip(axes, np.shape(inputs), strict=True)
+        return {name: n for name, n in found.items() if name in ("n_x", "n_a", "n_y", "m", "T")}
 
     def _integers(self, role: str) -> bool:
         names = [name for (_, name), r in self.roles.items() if r == role]

@@ -41,7 +41,7 @@ _WORD_OF = {
 }
 
 
-_MAKERS = {"randn", "rand", "zeros", "ones", "empty", "normal", "uniform", "standard_normal"}
+MAKERS = {"randn", "rand", "zeros", "ones", "empty", "normal", "uniform", "standard_normal"}
 
 
 def size_meaning(name: str) -> str:
@@ -90,7 +90,7 @@ def _size(name: str, entry: Entry) -> str:
 def _is_in_a_shape(name: str, entry: Entry) -> bool:
     """Return whether a name says how large an array is made: `randn(H, V)`, `zeros((H, 1))`."""
     for node in ast.walk(entry.node):
-        if isinstance(node, ast.Call) and last_word(node.func) in _MAKERS:
+        if isinstance(node, ast.Call) and last_word(node.func) in MAKERS:
             given = [n for a in node.args for n in (a.elts if isinstance(a, ast.Tuple) else [a])]
             if any(isinstance(n, ast.Name) and n.id == name for n in given):
                 return True

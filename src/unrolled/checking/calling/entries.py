@@ -16,6 +16,7 @@ _NOT_A_RUN = {
 }  # fmt: skip
 _BACKWARD = {"backward", "bptt", "backprop", "bprop", "backpropagation", "bwd", "back", "gradients",
              "gradient", "grads", "grad", "backwards", "backpropagate"}  # fmt: skip
+_FORWARD = {"forward", "fprop", "feedforward", "fwd", "forwards"}
 _LOSS = {"loss", "cost", "objective", "crossentropy", "entropy", "criterion", "error", "nll"}
 _NONLINEAR = {
     "tanh",
@@ -130,16 +131,8 @@ def entries(tree: ast.Module) -> list[Entry]:
             found += [(n, node.name) for n in node.body if isinstance(n, ast.FunctionDef)]
             if any("dataclass" in ast.unparse(d) for d in node.decorator_list):
                 found.append((_made_of_fields(node), node.name))
-    by_name: dict[str, list[ast.FunctionDef]] = {}
-    for function, _ in found:
-        by_name.setdefault(function.name, []).append(function)
-    for function, owner in found:
-        if function.name == "__init__":  # to call a class is to call this
-            by_name.setdefault(owner, []).append(function)
-        if function.name == "__call__":
-            for name in _instances(tree, owner):
-                by_name.setdefault(name, []).append(function)
-    return [Entry(node, owner, tuple(_closure(node, by_name))) for node, owner in found]
+    calls = _Calls(tree, found)
+    return [Entry(node, owner, tuple(calls.closure(node))) for node, owner in found]
 
 
 def _made_of_fields(node: ast.ClassDef) -> ast.FunctionDef:
@@ -162,17 +155,44 @@ def _instances(tree: ast.Module, owner: str) -> set[str]:
     }
 
 
-def _closure(
-    node: ast.FunctionDef, by_name: dict[str, list[ast.FunctionDef]]
-) -> list[ast.FunctionDef]:
-    reached, todo = [node], [node]
-    while todo:
-        for name in sorted(called_names(todo.pop())):
-            for function in by_name.get(name, []):
+class _Calls:
+    """Which functions of a file a call may reach: methods by the class of the object, where it is known."""
+
+    def __init__(self, tree: ast.Module, found: list[tuple[ast.FunctionDef, str]]):
+        self.owners = {id(function): owner for function, owner in found}
+        self.by_name: dict[str, list[ast.FunctionDef]] = {}
+        self.classes: dict[str, set[str]] = {}  # of what is kept under a name
+        for function, _ in found:
+            self.by_name.setdefault(function.name, []).append(function)
+        for function, owner in found:
+            if function.name == "__init__":  # to call a class is to call this
+                self.by_name.setdefault(owner, []).append(function)
+            if function.name == "__call__":
+                for name in _instances(tree, owner):
+                    self.by_name.setdefault(name, []).append(function)
+        for owner in filter(None, self.owners.values()):
+            for name in _instances(tree, owner):
+                self.classes.setdefault(name, set()).add(owner)
+
+    def closure(self, node: ast.FunctionDef) -> list[ast.FunctionDef]:
+        """Return a function and all that it calls, directly or not."""
+        reached, todo = [node], [node]
+        while todo:
+            for function in self._called(todo.pop()):
                 if function not in reached:
                     reached.append(function)
                     todo.append(function)
-    return reached
+        return reached
+
+    def _called(self, node: ast.FunctionDef) -> Iterator[ast.FunctionDef]:
+        for call in (n.func for n in ast.walk(node) if isinstance(n, ast.Call)):
+            if isinstance(call, ast.Name):
+                yield from self.by_name.get(call.id, [])
+            elif isinstance(call, ast.Attribute):
+                of = last_word(call.value)
+                owners = {self.owners.get(id(node), "")} if of == "self" else self.classes.get(of)
+                named = self.by_name.get(call.attr, [])
+                yield from [f for f in named if self.owners[id(f)] in (owners or ())] or named
 
 
 def stored_words(node: ast.AST) -> Iterator[str]:
@@ -220,6 +240,21 @@ class Way:
         return self.backward.owner
 
     @property
+    def words(self) -> set[str]:
+        """The words of its names."""
+        return {w for _, entry in self.parts for w in entry.words} | set(tokens(self.owner))
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its names say which cell it is, and nothing else: no `birnn` or `deep_lstm`."""
+        said = self.words - _FORWARD - _BACKWARD - _LOSS - _STEP
+        return bool(said) and said <= set(GATES)
+
+    @property
+    def first_line(self) -> int:
+        return min(entry.node.lineno for _, entry in self.parts)
+
+    @property
     def functions(self) -> list[ast.FunctionDef]:
         """Every function that runs, each once."""
         return list(dict.fromkeys(f for _, entry in self.parts for f in entry.closure))
@@ -233,22 +268,37 @@ def ways(found: list[Entry]) -> list[Way]:
     backwards = _outermost([e for e in runs if e.gives_gradients])
     forwards = _outermost([e for e in runs if e.computes and not e.gives_gradients])
     pairs = _pairs(runs, forwards, backwards) or _pairs(runs, runs, runs) or _named_pairs(runs)
-    alone = [Way(None, None, b) for b in backwards if b.computes and not b.words & {"backward"}]
+    alone = [
+        Way(None, None, b) for b in backwards
+        if b.computes and (b.words & _FORWARD or "backward" not in b.words)
+    ]  # fmt: skip
     script = [Way(None, None, e) for e in found if e.name == SCRIPT]
     only = [Way(None, None, f) for f in forwards]  # no backward pass was found
-    return script or sorted(pairs + alone or only, key=lambda way: way.backward.is_step)
+    if pairs + alone:
+        inside = {id(f) for way in pairs + alone for f in way.functions}
+        only = [way for way in only if way.is_named and id(way.backward.node) not in inside]
+    return script or sorted(pairs + alone, key=lambda way: way.backward.is_step) + only
 
 
 def _pairs(runs: list[Entry], forwards: list[Entry], backwards: list[Entry]) -> list[Way]:
-    forwards = [e for e in forwards if e.computes and not e.gives_gradients and not e.is_loss]
-    backwards = [e for e in backwards if e.gives_gradients]
-    return [Way(f, _loss(runs, f, b), b) for b in backwards for f in forwards if _go_together(f, b)]
+    """Return what goes together; a forward of the same name but for its direction, if there is one."""
+    found = []
+    for b in (e for e in backwards if e.gives_gradients):
+        fitting, alike = ([f for f in of if _computes_forward(f) and _go_together(f, b)]
+                          for of in (forwards, runs))  # fmt: skip
+        alike = [f for f in alike if f.words - _FORWARD == b.words - _BACKWARD]
+        found += [Way(f, _loss(runs, f, b), b) for f in alike or fitting]
+    return found
+
+
+def _computes_forward(entry: Entry) -> bool:
+    return entry.computes and not entry.gives_gradients and not entry.is_loss
 
 
 def _named_pairs(runs: list[Entry]) -> list[Way]:
     """Return pairs by their names alone: what they compute with stands in another file."""
     backwards = _outermost([e for e in runs if e.words & _BACKWARD])
-    forwards = _outermost([e for e in runs if e.words & {"forward", "fprop", "feedforward"}])
+    forwards = _outermost([e for e in runs if e.words & _FORWARD])
     return [Way(f, _loss(runs, f, b), b) for b in backwards for f in forwards if _go_together(f, b)]
 
 

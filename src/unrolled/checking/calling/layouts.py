@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.names import GATES
-from unrolled.notation import entry
 
 Array = Any
+WITH_BIAS = "W_1"
+"""The pseudo-name of all gates' [a; x; 1] weights: the last column is the bias."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,14 @@ def _of_parameters(quantity: str) -> bool:
 
 
 def _arranged(array: Array, now: str, then: str) -> Array:
-    """Return an array with its axes in another order; one that is left out has size 1."""
+    """Return a copy with its axes in another order; one that is left out has size 1."""
     axes, wanted = now.split(), then.split()
     for gone in [axis for axis in axes if axis not in wanted]:
         array = np.take(array, 0, axis=axes.index(gone))
         axes.remove(gone)
     for new in [axis for axis in wanted if axis not in axes]:
         array, axes = array[..., None], [*axes, new]
-    return np.ascontiguousarray(np.transpose(array, [axes.index(axis) for axis in wanted]))
+    return np.array(np.transpose(array, [axes.index(axis) for axis in wanted]), order="C")
 
 
 def _back(array: Array, now: str, then: str) -> Array:
@@ -95,22 +96,25 @@ def _back(array: Array, now: str, then: str) -> Array:
 
 @dataclass(frozen=True)
 class Reading:
-    """What names do not say: the order of stacked gates, and whether x stands before a in [a; x]."""
+    """What names do not say: the order of stacked gates, whether x stands before a in [a; x], and
+    whether the 1 that a bias is multiplied with stands before both.
+    """
 
     gates: str
     x_first: bool = False
+    one_first: bool = False
 
 
 def readings(quantities: Iterable[str], cell: str, likely: Reading) -> tuple[Reading, ...]:
     """Return the readings that parameters kept under these (pseudo-) names leave open, `likely` first."""
     kept = set(quantities)
-    stacked = kept & {"W", "W_h", "W_x", "b"} and cell != "rnn"
-    combined = "W" in kept or any(f"W_{g}" in kept for g in GATES[cell])
+    stacked = kept & {"W", WITH_BIAS, "W_h", "W_x", "b"} and cell != "rnn"
+    combined = kept & {"W", WITH_BIAS} or any(f"W_{g}" in kept for g in GATES[cell])
     orders = (
         ["".join(p) for p in itertools.permutations(GATES[cell])] if stacked else [likely.gates]
     )
     sides = (False, True) if combined else (likely.x_first,)
-    all_of_them = [Reading(gates, x_first) for gates in orders for x_first in sides]
+    all_of_them = [Reading(gates, side, likely.one_first) for gates in orders for side in sides]
     return tuple(
         sorted(all_of_them, key=lambda r: (r.gates != likely.gates, r.x_first != likely.x_first))
     )
@@ -127,6 +131,9 @@ def assembled(quantity: str, values: Mapping[str, Array], reading: Reading) -> A
         return np.concatenate(
             [values[f"{d}W_{g}{'a' if name == 'W_h' else 'x'}"] for g in reading.gates]
         )
+    if name == WITH_BIAS:
+        both = [assembled(f"{d}{part}", values, reading) for part in ("W", "b")]
+        return np.concatenate(both[::-1] if reading.one_first else both, axis=1)
     gates = reading.gates if name == "W" else name.removeprefix("W_")
     sides = "xa" if reading.x_first else "ax"
     return np.concatenate(
@@ -135,8 +142,12 @@ def assembled(quantity: str, values: Mapping[str, Array], reading: Reading) -> A
 
 
 def parts(quantity: str, cell: str) -> list[str]:
-    """Return the legend's parameters that a pseudo-name holds, or the name itself."""
+    """Return the legend's parameters (or gradients) that a pseudo-name holds, or the name itself."""
+    if quantity[:2] in ("dW", "db"):
+        return [f"d{part}" for part in parts(quantity[1:], cell)]
     gates = GATES[cell]
+    if quantity == WITH_BIAS:
+        return parts("W", cell) + parts("b", cell)
     if quantity == "b":
         return [f"b_{g}" for g in gates]
     if quantity in ("W_h", "W_x"):
@@ -149,9 +160,20 @@ def parts(quantity: str, cell: str) -> list[str]:
 def taken_apart(
     quantity: str, array: Array, cell: str, n_a: int, reading: Reading
 ) -> dict[str, Array]:
-    """Return the legend's parameters that an assembled array holds in a reading."""
+    """Return the legend's parameters (or gradients) that an assembled array holds in a reading."""
+    if quantity[:1] == "d":
+        inner = taken_apart(quantity[1:], array, cell, n_a, reading)
+        return {f"d{name}": part for name, part in inner.items()}
     if parts(quantity, cell) == [quantity]:
         return {quantity: array}
+    if quantity == WITH_BIAS:
+        split = 1 if reading.one_first else array.shape[1] - 1
+        bias, weights = np.split(array, [split], axis=1)[:: 1 if reading.one_first else -1]
+        apart = [
+            taken_apart(name, part, cell, n_a, reading)
+            for name, part in (("W", weights), ("b", bias))
+        ]
+        return apart[0] | apart[1]
     if quantity == "b":
         return {f"b_{g}": array[k * n_a : (k + 1) * n_a] for k, g in enumerate(reading.gates)}
     if quantity in ("W_h", "W_x"):
@@ -168,8 +190,3 @@ def taken_apart(
         )
         found |= {f"W_{g}a": a, f"W_{g}x": x}
     return found
-
-
-def is_state_like(quantity: str) -> bool:
-    """Return whether a quantity has a column for each sequence, by the legend."""
-    return entry(quantity).shape.endswith(" m")

@@ -2,7 +2,7 @@
 
 import ast
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,11 @@ class Output:
     quantity: str
     value: Any
     step: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str, int | None]:
+        """What tells an output from the others of a run."""
+        return self.name, self.quantity, self.step
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ def _name(node: ast.expr) -> str:
 @dataclass(frozen=True)
 class Collector:
     """Finds outputs. `weights` are the names of their weights with what each stands for, in the order
-    of their list; `steps` is T, `over_time` the number of axes of an array over time.
+    of their list; `steps` is T, `over_time` the number of axes of an array over time, `time` which of
+    them is the time.
     """
 
     cell: str
@@ -94,6 +100,7 @@ class Collector:
     steps: int
     over_time: int
     single_steps: bool
+    time: int
 
     def of(self, name: str, word: str, value: Any) -> Iterator[Output]:
         """Yield what a value of theirs, called `name`, holds; `word` is the part that has a meaning."""
@@ -101,11 +108,15 @@ class Collector:
             yield from self._of_mapping(name, word, value)
         elif isinstance(value, list | tuple):
             yield from self._of_list(name, word, value)
+        elif word in _LISTS:
+            return  # one of several, and nothing says which
         elif (array := _numbers(value)) is not None and (quantity := self.quantity(word, array)):
             yield Output(name, quantity, array)
 
     def _of_mapping(self, name: str, word: str, value: Mapping[Any, Any]) -> Iterator[Output]:
         for key, inner in value.items():
+            if is_of_another(key, value):
+                continue
             if word in _LISTS and key in self.weights:
                 if (array := _numbers(inner)) is not None:
                     yield Output(f"{name}[{key!r}]", f"d{self.weights[key]}", array)
@@ -130,7 +141,7 @@ class Collector:
 
     def _of_step(self, name: str, word: str, value: Any, step: int) -> Iterator[Output]:
         array = _numbers(value)
-        if array is None or array.ndim >= self.over_time:
+        if array is None or not self._is_one_step(array):
             return
         quantity = self.quantity(word, array)
         if quantity not in ("", "loss") and not is_parameter(quantity.removeprefix("d")):
@@ -145,7 +156,7 @@ class Collector:
         found = [q for q in found if not is_parameter(q) and not is_parameter(q[1:])]
         if array.ndim == 0 or array.size == 1:
             return "loss" if "loss" in found else ""
-        one_step = array.ndim < self.over_time
+        one_step = self._is_one_step(array)
         if found[:1] in (["da_prev"], ["dc_prev"]):
             return found[0] if not one_step else f"{found[0][:2]}0"
         if len(found) != 1 or found[0] == "loss":
@@ -158,6 +169,17 @@ class Collector:
         ):
             return ""  # what is left of the last turn of a loop
         return found[0]
+
+    def _is_one_step(self, array: Array) -> bool:
+        """Return whether an array is of one step; where there is no batch axis, it may be a column."""
+        if self.over_time == 2 and array.ndim == 2 and not self.single_steps:
+            return int(array.shape[self.time]) not in (self.steps, self.steps + 1)
+        return bool(array.ndim < self.over_time)
+
+
+def is_of_another(key: Any, names: Container[Any]) -> bool:
+    """Return whether `Ct` stands beside `C`: then it is no second name of the same, but tanh(c)."""
+    return isinstance(key, str) and key[-1:] == "t" and key[:-1].rstrip("_") in names
 
 
 def _gradient_words(name: str) -> set[str]:

@@ -4,8 +4,8 @@ import ast
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from unrolled.checking.calling.arguments import size_meaning
-from unrolled.checking.calling.entries import Way, last_word, stored_words, tokens
+from unrolled.checking.calling.arguments import MAKERS, size_meaning
+from unrolled.checking.calling.entries import Way, last_word, stored_words
 from unrolled.checking.calling.layouts import Layout, Reading
 from unrolled.checking.names import GATES, is_parameter, meanings
 from unrolled.checking.program import called_names
@@ -16,8 +16,7 @@ Functions = Sequence[ast.FunctionDef]
 
 def cells(way: Way) -> list[str]:
     """Return the cells that a way may be, most plausible first, by its names and its gates."""
-    words = {w for _, entry in way.parts for w in entry.words} | set(tokens(way.owner))
-    named = [cell for cell in ("lstm", "gru", "rnn") if any(cell in word for word in words)]
+    named = [cell for cell in ("lstm", "gru", "rnn") if any(cell in word for word in way.words)]
     stored = {w for f in way.functions for w in (*stored_words(f), *(a.arg for a in f.args.args))}
     signs = {
         cell: len(wanted & {q for w in stored for q in meanings(w, cell)[:1]})
@@ -177,7 +176,24 @@ def likely_reading(way: Way, cell: str) -> Reading:
                 words = [meanings(last_word(e), cell)[:1] for e in node.args[0].elts]
                 x_first = x_first or (words[:1] == [("x",)] and len(words) > 1)
     gates = "".join(dict.fromkeys(order))
-    return Reading(gates if sorted(gates) == sorted(GATES[cell]) else GATES[cell], x_first)
+    order_known = sorted(gates) == sorted(GATES[cell])
+    return Reading(gates if order_known else GATES[cell], x_first, "first" in ones(way.functions))
+
+
+def ones(functions: Functions) -> list[str]:
+    """Return where a 1 for a bias is put beside others: "first" or "last" in an array or a list."""
+    found = []
+    for node in (n for f in functions for n in ast.walk(f)):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+            index = node.targets[0].slice
+            at = index.elts[-1] if isinstance(index, ast.Tuple) else index
+            if isinstance(node.value, ast.Constant) and node.value.value == 1:
+                first = isinstance(at, ast.Constant) and at.value == 0
+                found.append("first" if first else "last")
+        elif isinstance(node, ast.Tuple | ast.List):
+            made = [isinstance(e, ast.Call) and last_word(e.func) == "ones" for e in node.elts]
+            found += ["first" if made[0] else "last"] if any(made) else []
+    return found
 
 
 def plain_steps(f: ast.FunctionDef, rates: set[str]) -> set[str]:
@@ -190,6 +206,27 @@ def plain_steps(f: ast.FunctionDef, rates: set[str]) -> set[str]:
         and isinstance(n.value.op, ast.Mult)
         and rates & {last_word(n.value.left), last_word(n.value.right)}
     }  # fmt: skip
+
+
+def written_sizes(functions: Functions) -> Iterator[tuple[int, str]]:
+    """Yield numbers that say how large an array is made or how often a loop turns, and where."""
+    for f in functions:
+        for node in ast.walk(f):
+            if isinstance(node, ast.Call) and last_word(node.func) in (
+                *MAKERS,
+                "full",
+                "range",
+                "reshape",
+            ):
+                for n in (n for argument in node.args for n in ast.walk(argument)):
+                    if isinstance(n, ast.Constant) and type(n.value) is int:
+                        yield n.value, f"line {n.lineno}"
+
+
+def loop_variables(f: ast.FunctionDef) -> set[str]:
+    """Return the names that loops give their rounds' values to."""
+    targets = [n.target for n in ast.walk(f) if isinstance(n, ast.For)]
+    return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
 
 
 def goes_through(name: str, functions: Functions) -> bool:

@@ -1,0 +1,409 @@
+"""One run of a plan: what is supplied to their code, and what comes back under which name."""
+
+import copy
+import traceback
+from collections.abc import Collection, Container, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unrolled.checking.calling import usage
+from unrolled.checking.calling.arguments import is_cache
+from unrolled.checking.calling.entries import Entry
+from unrolled.checking.calling.layouts import assembled
+from unrolled.checking.calling.outputs import Collector, Output, is_of_another, returned
+from unrolled.checking.names import other_bias
+from unrolled.checking.problems import Conventions, Counting, Problem, Truth
+from unrolled.checking.program import made_global
+
+if TYPE_CHECKING:
+    from unrolled.checking.calling.plan import Plan
+
+Array = Any
+_RATE = 0.5  # a learning rate
+_LONG = 10**6  # where a truncated backward pass is cut off: nowhere
+KEPT = "what the forward kept"
+_INPUTS = {"a": "a0", "c": "c0", "upstream": "da", "upstream_c": "dc"}  # the others keep their name
+
+
+@dataclass
+class Outcome:
+    """What a run left: the outputs, their exception and the stage where it stopped ("making",
+    "forward", "loss" or "backward"; "done").
+
+    `changed` are arguments whose arrays were changed in place, with the legend's names, `around` what
+    else was changed, in words. `again` are the outputs of a second call.
+    """
+
+    outputs: list[Output] = field(default_factory=list)
+    error: BaseException | None = None
+    traceback: str = ""
+    stage: str = "making"
+    changed: dict[str, str] = field(default_factory=dict)
+    around: list[str] = field(default_factory=list)
+    again: list[Output] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Handed:
+    """What they were given under a name: `holder[key]`, `before` as it was then."""
+
+    name: str
+    quantity: str
+    holder: Any
+    key: Any
+    before: Any
+
+
+class Run:
+    """One run of a plan: what was supplied, and what came back under which name."""
+
+    def __init__(
+        self, plan: "Plan", namespace: dict[str, Any], problem: Problem, locked: Collection[str]
+    ):
+        self.plan, self.namespace, self.problem, self.locked = plan, namespace, problem, locked
+        self.handed: list[_Handed] = []
+        self.outcome, self.results, self.unnamed = Outcome(), dict[str, Any](), list[Any]()
+        self.instance: Any = None
+        self.containers: dict[str, Any] = {}
+        axes = len(plan.layout.step.split()) + (not plan.one_step)
+        time = plan.layout.axes.split().index("T")
+        self.collector = Collector(plan.cell, plan.weights, problem.T, axes, plan.one_step, time)
+
+    def all(self, again: str) -> Outcome:
+        try:
+            self._make()
+            for stage, entry in self.plan.way.parts:
+                self.outcome.stage = stage
+                before = dict(self.results), self.unnamed
+                self._call(entry)
+            if again == "backward":
+                self.results, self.unnamed = before  # the cache as the first call left it
+            if again and self.plan.repeats:
+                self.outcome.again = self._called_again(again)
+            self.outcome.stage = "done"
+        except (Exception, SystemExit) as error:
+            self.outcome.error, self.outcome.traceback = error, traceback.format_exc()
+        for one in self.handed:
+            if not _same(one.before, one.holder[one.key]):
+                self.outcome.changed[one.name] = one.quantity
+        return self.outcome
+
+    def _called_again(self, what: str) -> list[Output]:
+        """Return what comes out of a second call, with the weights of the first one."""
+        self._place_globals()
+        if self.instance is not None:
+            self._place_weights()
+        first, self.outcome.outputs = self.outcome.outputs, []
+        for _, entry in self.plan.way.parts if what == "all" else self.plan.way.parts[-1:]:
+            self._call(entry)
+        again, self.outcome.outputs = self.outcome.outputs, first
+        return again
+
+    def _make(self) -> None:
+        """Put sizes and weights in place of their globals, and construct their class."""
+        self._place_globals()
+        if self.plan.constructor is not None:
+            entry = self.plan.constructor
+            self.instance = self.namespace[self.plan.way.owner](**self._arguments(entry))
+            self._place_weights()
+
+    def _place_globals(self) -> None:
+        for name, meaning in self.plan.sizes.items():
+            self.namespace[name] = self._size(meaning)
+        for name in self.plan.weights:
+            if name in self.namespace:
+                self.namespace[name] = self._weight(name, self.namespace[name])
+        for held in [v for v in self.namespace.values() if type(v) is dict]:
+            for name in self.plan.weights.keys() & held.keys():
+                held[name] = self._weight(name, held[name])
+        for (owner, name), role in self.plan.roles.items():
+            if owner == "" and name in self.namespace:
+                self.namespace[name] = self._value(name, role)
+                self._hand(name, _INPUTS.get(role, role), self.namespace, name)
+
+    def _place_weights(self) -> None:
+        """Overwrite the weights of an object, among its attributes or in their dictionaries."""
+        for _, holder in _holders("self", self.instance):
+            for name, old in list(holder.items()):
+                if name in self.plan.weights and isinstance(old, np.ndarray):
+                    new = self._weight(name, old)
+                    if new.shape == old.shape and old.dtype.kind == "f":
+                        old[...] = new  # in place: a list may hold the same array
+                    else:
+                        holder[name] = new
+
+    def _call(self, entry: Entry) -> None:
+        held = self._held_weights() if entry is self.plan.way.backward else {}
+        self._call_it(entry)
+        for name, before in held.items():
+            after = self._held_weights()[name]
+            if name in self.plan.stepped and after.shape == before.shape:
+                step = Output(f"d{name}", f"d{self.plan.weights[name]}", (before - after) / _RATE)
+                self.outcome.outputs.append(step)
+
+    def _held_weights(self) -> dict[str, Array]:
+        """Return a copy of the weights that their object keeps."""
+        kept = [k for _, k in _holders("self", self.instance)] if self.instance is not None else []
+        return {n: np.array(v) for k in kept for n, v in k.items() if n in self.plan.weights}
+
+    def _call_it(self, entry: Entry) -> None:
+        of = self.instance if entry.owner else None
+        function = getattr(of, entry.name) if of is not None else self.namespace[entry.name]
+        given = self._arguments(entry)
+        positional = [given[a.arg] for a in entry.node.args.posonlyargs if a.arg in given]
+        named = {n: v for n, v in given.items() if n not in _positional(entry)}
+        result = function(*positional, **named)
+        self._note(entry, result)
+
+    def _arguments(self, entry: Entry) -> dict[str, Any]:
+        """Return what a function is called with, and remember what must not change."""
+        roles = {name: self.plan.roles.get((entry.name, name), "") for name in entry.arguments}
+        given = {name: self._value(name, role) for name, role in roles.items() if role != "default"}
+        updates = entry is self.plan.constructor or "rate" in self.plan.roles.values()
+        for name, role in roles.items():
+            kind, _, what = role.partition(" ")
+            if kind == "states":
+                for k, state in enumerate(what.split()):
+                    self._hand(name, _INPUTS[state], given[name], k)
+            elif kind == "parameters" and not updates:
+                self._hand_weights(name, given[name])
+            elif kind == "weight" and not updates:
+                self._hand(name, self.plan.weights[name], given, name)
+            elif kind in ("x", "y", "dz_y", *_INPUTS):
+                self._hand(name, _INPUTS.get(kind, kind), given, name)
+            elif kind in ("cache", "result") and KEPT in self.locked:
+                _lock(given[name])
+        return given
+
+    def _hand_weights(self, name: str, held: Any) -> None:
+        """Remember the weights that an argument holds."""
+        for k, n in enumerate(
+            self.plan.containers[name][1] if name in self.plan.containers else ()
+        ):
+            if isinstance(held, tuple):
+                self._hand(n, self.plan.weights.get(n, n), held, k)
+            elif isinstance(held, dict):
+                self._hand(f"{name}[{n!r}]", self.plan.weights.get(n, n), held, n)
+            else:
+                self._hand(f"{name}.{n}", self.plan.weights.get(n, n), vars(held), n)
+
+    def _hand(self, name: str, quantity: str, holder: Any, key: Any) -> None:
+        value = holder[key]
+        if name in self.locked:
+            _lock(value)
+        self.handed.append(_Handed(name, quantity, holder, key, copy.deepcopy(value)))
+
+    def _note(self, entry: Entry, result: Any) -> None:
+        """Remember what came back by name, and collect what has a meaning."""
+        before, self.unnamed = self.unnamed, []
+        how = returned(entry.node)
+        values = [result] if how.alone or not isinstance(result, tuple | list) else list(result)
+        for k, value in enumerate(values):
+            name = how.names[k] if k < len(how.names) else ""
+            if name:
+                self.results[name] = value
+                shown = name
+            else:
+                if not np.isscalar(value):
+                    self.unnamed.append(value)
+                shown = f"{entry.name}(…)[{k}]" if not how.alone else f"{entry.name}(…)"
+            self._remember_keys(value)
+            self._collect(entry, shown, name, value, how.inner.get(k, ()))
+        self.unnamed = self.unnamed or before
+        if self.instance is not None:
+            self._collect_attributes(entry)
+        if self.plan.way.forward is None and not entry.arguments:
+            self._collect_globals(set(self.namespace))
+        else:
+            self._collect_globals(made_global(entry.closure))
+
+    def _collect(
+        self, entry: Entry, shown: str, name: str, value: Any, inner: tuple[str, ...]
+    ) -> None:
+        backward = entry is self.plan.way.backward
+        if inner and isinstance(value, tuple | list) and len(inner) == len(value):
+            for part, held in zip(inner, value, strict=True):
+                if not is_cache(part):
+                    self.results.setdefault(part, held)
+                self.outcome.outputs += self.collector.of(part, part, held)
+            return
+        value = value._asdict() if hasattr(value, "_asdict") else value
+        of_weights = isinstance(value, dict) and len(value.keys() & self.plan.weights.keys()) > 1
+        word = "grads" if backward and (of_weights or not name) else name
+        if (
+            not backward
+            and not name
+            and self.plan.handed
+            and _has_axis(value, self.problem.sizes["n_y"])
+        ):
+            word = "logits"  # what they hand the gradient of
+        word = word or ("loss" if entry.is_loss else "")
+        self.outcome.outputs += self.collector.of(shown, word, value)
+
+    def _remember_keys(self, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if isinstance(key, str):
+                    self.results.setdefault(key, inner)
+
+    def _collect_attributes(self, entry: Entry) -> None:
+        backward = entry is self.plan.way.backward
+        for of, kept in _holders("self", self.instance):
+            if of.endswith("]"):
+                continue  # a dictionary is collected with the attribute that it is
+            for name, value in kept.items():
+                if is_of_another(name, kept):
+                    continue
+                for output in self.collector.of(f"{of}.{name}", name, value):
+                    if backward == (output.quantity[:1] == "d") or self.plan.way.forward is None:
+                        self.outcome.outputs.append(output)
+
+    def _collect_globals(self, names: Container[str]) -> None:
+        turning = usage.loop_variables(self.plan.way.backward.node)
+        for name, value in list(self.namespace.items()):
+            mine = name in names and name not in (*self.plan.weights, *turning)
+            if mine and isinstance(value, dict | list | np.ndarray | float):
+                self.outcome.outputs += self.collector.of(name, name, value)
+
+    def _value(self, name: str, role: str) -> Any:
+        kind, _, what = role.partition(" ")
+        if kind == "size":
+            return self._size(what)
+        if kind == "states":
+            return tuple(self._data(state) for state in what.split())
+        if kind == "weight":
+            return self._weight(name, None)
+        if kind == "result":
+            return self.results[what]
+        if kind == "cache":
+            return self._cache(name)
+        if kind == "parameters":
+            return self._container(name)
+        return {"rate": _RATE}.get(kind) if kind in ("rate", "", "unused") else self._data(kind)
+
+    def _data(self, role: str) -> Array:
+        problem, layout = self.problem, self.plan.layout
+        if role in ("a", "c"):
+            return layout.one_step(problem.state[role])
+        if role == "dz_y":
+            theirs = self.plan.problem(problem, self.plan.readings[0])
+            truth = Truth(theirs, Conventions(counting=Counting(over=()), states=self.plan.given))
+            found = np.stack([step["dz_y"] for step in truth.steps], axis=2)
+            return self._in_time(found, False, self.plan.last_only)
+        values = {"x": problem.X, "y": problem.Y, "upstream": problem.dA,
+                  "upstream_c": np.zeros_like(problem.dA)}[role]  # fmt: skip
+        integers = (role == "x" and self.plan.labels) or (role == "y" and self.plan.target_labels)
+        return self._in_time(values, integers, role != "x" and self.plan.last_only)
+
+    def _in_time(self, values: Array, integers: bool, last: bool = False) -> Any:
+        """Return (n, m, T) in their layout; one step of it where they take single ones, or the last."""
+        layout = self.plan.layout
+        array = layout.labels(values) if integers else layout.over_time(values)
+        if self.plan.one_step or last:
+            axes = [axis for axis in layout.axes.split() if axis != "n" or not integers]
+            array = np.take(array, -1, axis=axes.index("T")).copy()
+        return array.tolist() if integers and array.ndim == 1 else array
+
+    def _size(self, what: str) -> int:
+        if what == "truncate":
+            return _LONG
+        return self.problem.sizes["n_x" if what == "vocabulary" else what]
+
+    def _weight(self, name: str, old: Any) -> Array:
+        """Return a weight in their layout, a bias in the shape that it had."""
+        quantity = self.plan.weights[name]
+        array = assembled(quantity, self.problem.parameters, self.plan.readings[0])
+        array = self.plan.layout.parameter(quantity, array) * self._share(name)
+        if old is not None and quantity[:1] == "b" and np.ndim(old) in (1, 2):
+            n = array.size
+            array = (
+                array.reshape(n)
+                if np.ndim(old) == 1
+                else array.reshape((n, 1) if old.shape[1] == 1 else (1, n))
+            )
+        return array
+
+    def _share(self, name: str) -> float:
+        """Return how much of the legend's bias is in theirs: two that are added share it."""
+        weights = self.plan.weights
+        other = other_bias(name, weights)
+        if not other or weights[other] != weights[name]:
+            return 1.0
+        return 0.25 if name < other else 0.75
+
+    def _container(self, name: str) -> Any:
+        if name not in self.containers:
+            kind, names = self.plan.containers.get(name) or next(
+                iter(self.plan.containers.values())
+            )
+            values = {n: self._weight(n, None) for n in names}
+            held: Any = tuple(values.values()) if kind == "tuple" else values
+            self.containers[name] = self._held_in_object(values) if kind == "object" else held
+        return self.containers[name]
+
+    def _held_in_object(self, values: Mapping[str, Array]) -> Any:
+        """Return weights as attributes: in a named tuple or a dataclass of theirs that has these fields."""
+        for made in self.namespace.values():
+            fields: Any = getattr(made, "_fields", getattr(made, "__dataclass_fields__", ()))
+            if isinstance(made, type) and set(fields) == set(values):
+                return made(**values)
+        return _Weights(values)
+
+    def _cache(self, name: str) -> Any:
+        """Return what the forward keeps for the backward: what has such a name, or no name at all."""
+        for key in (name, name.rstrip("s"), f"{name}s"):
+            if key in self.results:
+                return self.results[key]
+        kept = [v for n, v in self.results.items() if "cache" in n.lower()] + self.unnamed
+        return kept[-1] if kept else list(self.results.values())[-1]
+
+
+def _lock(held: Any) -> None:
+    """Let arrays, and those in lists and dictionaries, not be written to."""
+    if isinstance(held, np.ndarray):
+        held.flags.writeable = False
+    elif isinstance(held, dict | list | tuple):
+        for value in held.values() if isinstance(held, dict) else held:
+            _lock(value)
+
+
+def _positional(entry: Entry) -> set[str]:
+    return {a.arg for a in entry.node.args.posonlyargs}
+
+
+def _holders(name: str, held: Any, depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the attributes of an object, of the objects of their classes in it, and its dictionaries."""
+    kept = vars(held)
+    yield name, kept
+    for key, value in list(kept.items()):
+        if isinstance(value, dict):
+            yield f"{name}.{key}[]", value
+        elif (
+            type(value).__module__ == type(held).__module__
+            and depth < 2
+            and hasattr(value, "__dict__")
+        ):
+            yield from _holders(f"{name}.{key}", value, depth + 1)
+
+
+def _has_axis(value: Any, size: int) -> bool:
+    return isinstance(value, np.ndarray) and size in value.shape
+
+
+class _Weights:
+    """Weights as attributes."""
+
+    def __init__(self, values: Mapping[str, Array]):
+        self.__dict__.update(values)
+
+
+def _same(before: Any, after: Any) -> bool:
+    if isinstance(before, dict):
+        return all(name in after and _same(value, after[name]) for name, value in before.items())
+    if isinstance(before, list | tuple):
+        return len(before) == len(after) and all(map(_same, before, after))
+    if isinstance(before, np.ndarray):
+        return bool(np.array_equal(before, after, equal_nan=before.dtype.kind == "f"))
+    return True

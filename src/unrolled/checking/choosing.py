@@ -1,0 +1,111 @@
+"""Which networks are in a file, and how each is read: the plan, reading and conventions that explain most."""
+
+import ast
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from unrolled.checking.calling import Plan, Way
+from unrolled.checking.conventions import Choice, choose_reading
+from unrolled.checking.locating import locate
+from unrolled.checking.problems import FORWARD_ONLY, Problem, Truth, draw
+from unrolled.checking.recognising import TOLERANCE
+from unrolled.checking.running import Runner, WatchedCode
+from unrolled.checking.watching import Watcher
+
+_Score = tuple[bool, int, int, bool]
+
+
+def runner_for(code: WatchedCode, choice: Choice, kind: str) -> Runner:
+    """Return a runner on a problem of a kind, as the choice reads it."""
+    plan, problem = choice.plan, _problem(choice.plan, kind)
+    truth = Truth(plan.problem(problem, choice.reading), choice.conventions)
+    tolerance = 1e-5 if kind == "saturated" else TOLERANCE
+    forward_only = kind in FORWARD_ONLY
+    return Runner(code, plan, choice.reading, problem, truth, tolerance, forward_only)
+
+
+def _problem(plan: Plan, kind: str) -> Problem:
+    return draw(
+        kind, plan.cell, labels=plan.labels, one_column=plan.one_column, one_step=plan.one_step,
+        tied=plan.tied, fixed=plan.fixed,
+    )  # fmt: skip
+
+
+def choices(code: WatchedCode, possible: Sequence[Plan]) -> tuple[list[Choice], list[Plan]]:
+    """Return how each network of a file is read, in the order of the lines; and plans for what else has
+    the looks of one, but computes nothing of it.
+    """
+    if len(possible) == 1:
+        return [_settled(code, _tried(code, possible[0])[1])], []
+    tried: dict[int, tuple[_Score, Choice]] = {}
+    chosen, others, left = list[Choice](), list[Plan](), list(possible)
+    while left:
+        score, choice = _best(code, left, tried)
+        if not chosen or choice.plan.way.is_named or any(score[:3]):
+            chosen.append(_settled(code, choice))
+        else:
+            others.append(choice.plan)
+        ran = _functions(code, choice.plan)
+        left = [plan for plan in left if not _is_part(plan.way, choice.plan.way, ran)]
+    return sorted(chosen, key=lambda one: one.plan.way.first_line), others
+
+
+def _is_part(way: Way, of: Way, ran: Collection[ast.FunctionDef]) -> bool:
+    """Return whether a way to run a file belongs to a network that is run: its backward runs there, or
+    it is another one for the same forward or class.
+    """
+    if way.owner:
+        return way.owner == of.owner or way.backward.node in ran
+    if way.forward is not None and of.forward is not None and way.forward.node is of.forward.node:
+        return True
+    return way.backward.node in ran or way.backward.node in of.functions
+
+
+def _best(
+    code: WatchedCode, possible: Sequence[Plan], tried: dict[int, tuple[_Score, Choice]]
+) -> tuple[_Score, Choice]:
+    """Return the plan that explains most of its values, as it is read, with what speaks for it."""
+    for plan in possible:
+        if id(plan) not in tried:
+            tried[id(plan)] = _tried(code, plan)
+        if tried[id(plan)][0][0]:
+            return tried[id(plan)]
+    return max((tried[id(plan)] for plan in possible), key=lambda one: one[0])
+
+
+def _tried(code: WatchedCode, plan: Plan) -> tuple[_Score, Choice]:
+    problem, watcher = _problem(plan, "plain"), Watcher()
+    outcome = code.run(plan, watcher, problem)
+    choice = choose_reading(plan, problem, watcher.events, outcome)
+    run = runner_for(code, choice, "plain").run(quiet=True)
+    done = run.outcome.error is None
+    return (run.fine and bool(run.right), choice.recognised, len(run.right), done), choice
+
+
+def _functions(code: WatchedCode, plan: Plan) -> Collection[ast.FunctionDef]:
+    """Return the functions in which something is computed when a plan runs."""
+    watcher = Watcher()
+    code.run(plan, watcher, _problem(plan, "plain"))
+    lines = {code.places[event.place].line for event in watcher.events}
+    functions = (n for n in ast.walk(code.program.tree) if isinstance(n, ast.FunctionDef))
+    return {f for f in functions if lines & set(range(f.lineno, (f.end_lineno or 0) + 1))}
+
+
+def _settled(code: WatchedCode, choice: Choice) -> Choice:
+    """Return the choice; where the forward alone speaks for a variant of the cell, the one of both under
+    which more is right after one repair: the usual cell if that does not tell.
+    """
+    if choice.doubtful is None:
+        return choice
+    usual = _right_after_one(runner_for(code, choice, "plain"))
+    if usual[0]:
+        return choice
+    other = replace(choice, conventions=choice.doubtful)
+    return other if _right_after_one(runner_for(code, other, "plain")) > usual else choice
+
+
+def _right_after_one(runner: Runner) -> tuple[bool, int]:
+    run = runner.run()
+    if not run.fine and (located := locate(runner, [])) is not None:
+        run = runner.run([located.repair])
+    return run.fine, len(run.right)
