@@ -6,6 +6,8 @@ that equation; a total may be edited too: `{"dW_aa": Expression("first", (share,
 """
 
 import ast
+import functools
+import textwrap
 from collections.abc import Mapping
 
 from unrolled.equations.expressions import Expression
@@ -50,12 +52,14 @@ def render(step: Step, edits: Mapping[str, Expression] | None = None) -> str:
     has no code here.
     """
     renderer = _Renderer(record(step), edits or {})
-    lines = ["import numpy as np", _HELPERS, *renderer.forward(), *renderer.backward()]
-    return _laid_out(ast.unparse(ast.parse("\n".join(lines))))
+    lines = [*renderer.forward(), "", "", *renderer.backward()]
+    return "\n".join(["import numpy as np", "", _HELPERS, "", *lines, ""])
 
 
-def _laid_out(text: str) -> str:
-    return text.replace("\ndef ", "\n\ndef ") + "\n"
+@functools.cache
+def _statement(text: str) -> str:
+    """A statement without the brackets that it can do without."""
+    return ast.unparse(ast.parse(text))
 
 
 class _Renderer:
@@ -75,9 +79,10 @@ class _Renderer:
         yield _in("for t in range(T_x):")
         yield _in(_in("omega = np.sum(Y[:, :, t], axis=0, keepdims=True) / m"))
         for e in self.table.of("forward"):
-            yield _in(_in(self._forward_line(e.name, self.edits.get(e.name, e.expression))))
+            line = self._forward_line(e.name, self.edits.get(e.name, e.expression))
+            yield _in(_in(_statement(line)))
         yield from (_in(_in(f"{s}_prev = {_array(s)}[:, :, t]")) for s in self.states)
-        yield _in(f"return loss, dict(a0=a0, {', '.join(f'{q}={_array(q)}' for q in self.kept)})")
+        yield _in(f"return (loss, dict(a0=a0, {', '.join(f'{q}={_array(q)}' for q in self.kept)}))")
 
     def backward(self):
         yield f"def {self.kind}_backward(X, Y, parameters, cache):"
@@ -92,7 +97,8 @@ class _Renderer:
             start = "a0" if s == "a" else "np.zeros((n_a, m))"
             yield _in(_in(f"{s}_prev = {_array(s)}[:, :, t - 1] if t > 0 else {start}"))
         for e in self.table.of("backward"):
-            yield _in(_in(self._backward_line(e.name, self.edits.get(e.name, e.expression))))
+            line = self._backward_line(e.name, self.edits.get(e.name, e.expression))
+            yield _in(_in(_statement(line)))
         yield from (_in(_in(f"d{s}_next = d{s}_prev[:, :, t]")) for s in self.states)
         returned = [*self.gradients, *(f"d{p}" for p in self.parameters)]
         initial = ", ".join(f"d{s}0=d{s}_next" for s in self.states)
@@ -145,7 +151,7 @@ class _Renderer:
         known = {"wrapped": f"{array}[:, :, t - 1]", "first": f"{array}[:, :, 0]",
                  "last": f"{array}[:, :, -1]", "initial": start, "-1": f"{array}[:, :, t - 1]",
                  "zeroed": f"({array}[:, :, t - 1] if t > 0 else np.zeros((n_a, m)))"}  # fmt: skip
-        if at not in known:
+        if at not in known or base.endswith("_next"):
             raise ValueError(f"{base} at step {at} has no code here")
         return known[at]
 
@@ -155,5 +161,5 @@ def _array(name):
     return name if name[:1] == "d" else name[:1].upper() + name[1:]
 
 
-def _in(line):
-    return f"    {line}"
+def _in(text):
+    return textwrap.indent(text, "    ")

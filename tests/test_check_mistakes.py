@@ -2,12 +2,14 @@
 
 The table makes the mistakes: an edited equation is rendered as a line of a NumPy program, and the
 program's own numbers say whether anything is wrong with it. A few are drawn here;
-`python tests/test_check_mistakes.py --all` checks all of them, `--count 20` that many of each cell.
+`python tests/test_check_mistakes.py rnn --all` checks all of a cell, `--count 20` that many.
 """
 
 import argparse
 import contextlib
 import functools
+import itertools
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,14 +25,14 @@ from unrolled.checking.examine import examine
 from unrolled.checking.problems import FORWARD_ONLY, KINDS, Conventions, Counting, Truth, draw
 from unrolled.checking.recognising import difference
 from unrolled.checking.replay import name_cause
-from unrolled.checking.replay.edits import Scope, edits
+from unrolled.checking.replay.edits import Edit, Scope, edits
 from unrolled.checking.replay.naming import find
 from unrolled.checking.replay.values import Values, same, scale_of
 from unrolled.equations.expressions import Expression
 from unrolled.network import Network
 
 CELLS = cell_names()
-COUNT = {"rnn": 2}  # in the suite; the larger cells take minutes
+COUNT = 4  # of each cell, and a second or several for each; all of them take hours
 WRONG, EQUAL = 1e-4, 1e-9  # by how much a program is off at least, and at most, to be judged
 STEPS = ("forward", "backward")
 TOTALS = ("over_time", "first", "last", "without_first", "without_last")
@@ -62,17 +64,7 @@ def table(cell):
 
 @functools.cache
 def right_program(cell):
-    return code(cell, {})
-
-
-def code(cell, edited):
-    """A program of a cell; what the plainer cell of its kind has no weights for is zero."""
-    text, plain = render(table(cell).step, edited), table(kind_of(cell)).step.parameters
-    for name in table(cell).step.parameters:
-        if name not in plain:
-            like = next(n for n in plain if table(cell).shapes[n] == table(cell).shapes[name])
-            text = text.replace(f"{name} = parameters['{name}']", f"{name} = np.zeros_like({like})")
-    return text
+    return render(table(cell).step)
 
 
 def kind_of(cell):
@@ -101,14 +93,19 @@ def equations(cell):
             yield name, Expression("over_time", (right[name],), right[name].shape)
 
 
-def mistakes_of(cell, quantity, right) -> Iterator[Mistake]:
-    """Every edit of an equation that can be written down where the equation stands."""
-    seen, before = set(), computed_before(cell, quantity)
-    for edit in edits(right, Scope.around(right, table(cell))):
-        total = right.operation == "over_time"
-        if edit.whole.key in seen or (total and edit.whole.operation not in TOTALS[1:]):
-            continue
-        seen.add(edit.whole.key)
+def edits_of(cell, quantity, right) -> Iterator[Edit]:
+    """Every edit of an equation, each once; of what is summed over time those of the sum."""
+    seen, total = {right.key}, right.operation == "over_time"
+    for edit in edits(right, Scope.around(right, table(cell), quantity=quantity)):
+        if edit.whole.key not in seen and (not total or edit.whole.operation in TOTALS[1:]):
+            seen.add(edit.whole.key)
+            yield edit
+
+
+def mistakes_of(cell, quantity, found) -> Iterator[Mistake]:
+    """The edits that can be written down where the equation stands."""
+    before = computed_before(cell, quantity)
+    for edit in found:
         if all(is_there(name, before) for name in edit.whole.names):
             yield from rendered(cell, quantity, edit.id, edit.whole)
 
@@ -118,7 +115,9 @@ def computed_before(cell, quantity):
     names = [e.name for e in (*table(cell).of("forward"), *table(cell).of("backward"))]
     made = {*names, *(e.name for e in table(cell).of("total"))}
     given = {*table(cell).shapes, "m", "T", "n_x", "n_a", "n_y"} - made
-    return given.union(names[: names.index(quantity)])
+    forward = quantity in [e.name for e in table(cell).of("forward")]
+    local = () if forward else ("log_y_hat", "losses", "loss")  # of the forward function
+    return given.union(names[: names.index(quantity)]).difference(local)
 
 
 def is_there(name, before):
@@ -132,18 +131,20 @@ def is_faithful(cell, quantity, whole):
     the wrong end of the array, is zero in it.
     """
     forward = {e.name for e in table(cell).of("forward")}
+    before = computed_before(cell, quantity)
     for base, at in (name.split("@") for name in whole.names if "@" in name):
         soon = base not in table(cell).step.whole.given and (base in forward) == (
             quantity in forward
         )
-        if soon and at not in ("zeroed", "initial", "first" if base in forward else "last"):
+        there = base in before and at == ("first" if base in forward else "last")
+        if soon and not there and at not in ("zeroed", "initial"):
             return False
     return True
 
 
 def rendered(cell, quantity, id, whole) -> Iterator[Mistake]:
     try:
-        text = code(cell, {quantity: whole})
+        text = render(table(cell).step, {quantity: whole})
     except ValueError:  # the renderer has no code for it
         return
     both = zip(text.splitlines(), right_program(cell).splitlines(), strict=False)
@@ -153,19 +154,21 @@ def rendered(cell, quantity, id, whole) -> Iterator[Mistake]:
         yield Mistake(cell, quantity, id, whole, text, tuple(range(first, first + longer + 1)))
 
 
-def drawn(cell, count):
+def drawn(cell, count) -> Iterator[Mistake]:
     """Mistakes of a cell, each of another equation as long as there are any."""
-    random, found = np.random.default_rng(list(cell.encode())), list(equations(cell))
-    made = {}
-    while count:
-        for k in random.permutation(len(found)):
-            quantity, right = found[k]
-            if k not in made:
-                made[k] = list(mistakes_of(cell, quantity, right))
-                random.shuffle(made[k])
-            if count and made[k]:
-                count -= 1
-                yield made[k].pop()
+    random, made = np.random.default_rng(list(cell.encode())), []
+    for quantity, right in equations(cell):
+        found = list(edits_of(cell, quantity, right))
+        random.shuffle(found)
+        made.append(mistakes_of(cell, quantity, found))
+    random.shuffle(made)
+    rounds = itertools.zip_longest(*made)
+    return itertools.islice(filter(None, itertools.chain.from_iterable(rounds)), count)
+
+
+@functools.cache
+def some(cell) -> list[Mistake]:
+    return list(drawn(cell, COUNT))
 
 
 def results(text, on):
@@ -228,9 +231,20 @@ def shortcomings(mistake) -> list[str]:
     short += [] if finding.line in mistake.lines else [f"line {finding.line}"]
     if not is_faithful(mistake.cell, mistake.quantity, mistake.whole):
         return [f"not there yet: {text}" for text in short]
+    if not has_numbers(mistake):
+        return short
     if finding.cause.certainty != "exact":
         return [*short, f"{finding.cause.certainty}: {finding.cause.id}"]
-    return [*short, *([] if same_numbers(mistake, named) else [f"named {finding.cause.id}"])]
+    exact = np.isinf(wrong) or same_numbers(mistake, named)  # a crash has no numbers to compare
+    return short if exact else [*short, f"named {finding.cause.id}"]
+
+
+def has_numbers(mistake):
+    """Whether anything finite is left of the right quantity: of infinities alone nothing is said."""
+    values = Values(unseen(mistake.cell))
+    with np.errstate(all="ignore"):
+        value = values.of(mistake.whole, None if mistake.whole.operation in TOTALS else 1)
+    return value is None or bool(np.isfinite(value).any())
 
 
 def stem(quantity):
@@ -272,34 +286,44 @@ def test_a_right_program_is_right(cell):
     assert all(kind in said for kind in KINDS), said
 
 
-@pytest.mark.parametrize(("cell", "count"), COUNT.items())
-def test_a_mistake_is_found_and_named(cell, count):
-    found = {str(mistake): shortcomings(mistake) for mistake in drawn(cell, count)}
-    assert not {text: short for text, short in found.items() if short}
+OPEN = {  # what falls short so far, and why
+    ("gru", 2): "the line before has the same numbers, and is taken for it",
+}
+
+
+@pytest.mark.parametrize("k", range(COUNT))
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_mistake_is_found_and_named(cell, k, request):
+    if (cell, k) in OPEN:
+        request.applymarker(pytest.mark.xfail(reason=OPEN[cell, k], strict=True))
+    mistake = some(cell)[k]
+    assert not shortcomings(mistake), str(mistake)
 
 
 def main():
     asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("cells", nargs="*", default=CELLS)
     asked.add_argument("--all", action="store_true")
     asked.add_argument("--count", type=int, default=20)
-    asked.add_argument("--cells", nargs="*", default=CELLS)
     chosen = asked.parse_args()
-    counts = Counter()
-    try:
-        for mistake in (m for cell in chosen.cells for m in asked_for(cell, chosen)):
-            short = shortcomings(mistake)
-            kinds = {text.split()[0].rstrip(":") for text in short} or {"as it should be"}
-            counts.update((mistake.cell, kind) for kind in ("all", *kinds))
-            if short:
-                print(f"{'; '.join(short):40} {mistake}", flush=True)
-    finally:
-        print(dict(counts), flush=True)
+    for cell in chosen.cells:
+        counts, started = Counter(), time.monotonic()
+        try:
+            for mistake in every(cell) if chosen.all else drawn(cell, chosen.count):
+                short = shortcomings(mistake)
+                counts.update(
+                    ["all", *({text.split()[0].rstrip(":") for text in short} or ["fine"])]
+                )
+                if short:
+                    print(f"{'; '.join(short):40} {mistake}", flush=True)
+        finally:
+            seconds = (time.monotonic() - started) / max(1, counts["all"])
+            print(cell, dict(counts), f"{seconds:.1f} s each", flush=True)
 
 
-def asked_for(cell, chosen):
-    if not chosen.all:
-        return drawn(cell, chosen.count)
-    return (m for name, right in equations(cell) for m in mistakes_of(cell, name, right))
+def every(cell) -> Iterator[Mistake]:
+    for quantity, right in equations(cell):
+        yield from mistakes_of(cell, quantity, edits_of(cell, quantity, right))
 
 
 if __name__ == "__main__":

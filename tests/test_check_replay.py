@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from rendered import render
 
+from unrolled.checking.examine import examine
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth
-from unrolled.checking.replay import Witness, name_cause, name_shape_error
+from unrolled.checking.replay import Operand, Witness, name_cause, name_shape_error
 from unrolled.checking.replay.edits import Scope, edits
 from unrolled.checking.replay.forms import forms
 from unrolled.checking.replay.naming import find
@@ -327,3 +328,57 @@ def test_a_crash_that_no_edit_gives_is_a_pattern(quantity, operands, words):
     found = name_shape_error(quantity, truth("rnn"), "matmul", operands)
     assert found.certainty == "pattern"
     assert words in found.message
+
+
+def met(t, **arrays):
+    """Operands as they were seen: a name that ends in _ stands for something unknown."""
+    return [Operand(None if n[-1] == "_" else n, a.shape, a) for n, a in arrays.items()]
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_a_crash_is_named_by_the_values_that_met(columns):
+    """The share of dW_aa is (m, m) in each of these: only the numbers tell which product it was."""
+    u = truth("rnn")
+    dz_a, a_prev = (u.steps[2][name] for name in ("dz_a", "a_prev"))
+    for share, equation in (
+        (a_prev.T @ dz_a, "a⟨t−1⟩ᵀ dz_a⟨t⟩"),
+        (dz_a.T @ a_prev, "dz_a⟨t⟩ᵀ a⟨t−1⟩"),
+    ):
+        seen = met(2, sum_=np.zeros((5, 5)), share_=share if columns else share.T)
+        found = name_shape_error("dW_aa", u, "add", seen, 2, columns)
+        assert (found.id, found.certainty) == ("exchanged", "exact")
+        assert f"{equation} stands where" in found.message
+
+
+def test_a_crash_on_two_edits_is_named_by_the_values_that_met():
+    u = truth("rnn")
+    step = u.steps[2]
+    dy_hat = -step["omega"] * step["y"] / step["y_hat"]
+    seen = met(2, left_=dy_hat, right_=step["y_hat"] * (1 - step["y_hat"]))
+    found = name_shape_error("dz_y", u, "matmul", seen, 2)
+    assert (found.id, found.certainty) == ("softmax_diagonal+matrix_for_elementwise", "exact")
+
+
+def test_what_has_no_sum_where_a_number_is_needed():
+    u = truth("rnn")
+    seen = met(2, owner_=u.steps[2]["omega"] * u.steps[2]["losses"])
+    found = name_shape_error("loss", u, "call", seen, 2)
+    assert (found.id, found.certainty) == ("not_summed", "exact")
+
+
+def test_shapes_alone_name_no_mistake_where_several_fail_on_them():
+    """(1 − a²) ∘ da or da alone, and others: any of them may be what was multiplied."""
+    found = name_shape_error("dx", truth("rnn"), "matmul", [(None, (5, 3)), (None, (5, 4))])
+    assert found.certainty == "pattern"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "quantity"),
+    [("np.dot(dt, Wx.T)", "dt.dot(Wx)", "dx"), ("np.dot(x.T, dt)", "x.dot(dt.T)", "dW_ax")],
+)
+def test_a_crash_is_named_where_units_are_columns(right, wrong, quantity):
+    """What a method is called on is nowhere seen: it is what the function left behind."""
+    source = (Path(__file__).parent / "their_code" / "timernn.py").read_text(encoding="utf-8")
+    finding = examine("mine.py", source.replace(right, wrong)).findings[0]
+    assert finding.quantity == quantity
+    assert (finding.cause.id, finding.cause.certainty) == ("transposed", "exact")

@@ -324,7 +324,7 @@ def _product(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
         yield Rewrite("missing_factor", 1.0, multiplied(rest), factor)
         yield Rewrite("factor_twice", 2.1, multiplied([*factors, factor]), factor)
         yield Rewrite("only_factor", 2.4, factor)
-        yield Rewrite("quotient", 2.6, combined("divide", multiplied(rest), factor))
+        yield Rewrite("quotient", 2.6, combined("divide", multiplied(rest), factor), factor)
         yield from _bracket(factor.terms(), rest)
     for g, q, around_it in _derivatives(node, factors):
         yield from _other_derivatives(g, q, around_it, scope)
@@ -519,7 +519,7 @@ def _reduction(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
     for name in _REDUCTIONS:
         if name != node.operation:
             kind = "mean_for_sum" if name.startswith("mean") else "other_axis"
-            kind = "keepdims" if name.startswith("flat") else kind
+            kind = "keepdims" if name == node.operation.replace("over", "flat") else kind
             yield Rewrite(kind, 1.1, Expression(name, (operand,), node.shape))
     factors = operand.factors()
     for k, factor in enumerate(factors if len(factors) > 1 else []):

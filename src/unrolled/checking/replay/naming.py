@@ -39,33 +39,40 @@ def name_cause(
 
 
 def find(
-    quantity: str, witnesses: Sequence[Witness], yours: Expression | None = None
-) -> Candidate | None:
-    """Return what `name_cause` says in words: the form of the right equation and its edits."""
-    search = _Search(quantity, witnesses)
+    quantity: str, witnesses: Sequence[Witness], yours: Expression | None = None,
+    stretched: bool = True,
+) -> Candidate | None:  # fmt: skip
+    """Return what `name_cause` says in words: the form of the right equation and its edits. Without
+    `stretched` their shape has to be that of the edited equation itself.
+    """
+    search = _Search(quantity, witnesses, stretched)
     return search.found(yours) if search.forms else None
 
 
 class _Search:
-    def __init__(self, quantity: str, witnesses: Sequence[Witness]):
-        self.quantity = quantity
+    def __init__(self, quantity: str, witnesses: Sequence[Witness], stretched: bool = True):
+        self.quantity, self.witnesses, self.stretched = quantity, witnesses, stretched
         truth, t = witnesses[0].truth, witnesses[0].t
-        self.total = t is None
-        self.forms = forms(quantity, truth, self.total)
-        if quantity == "losses" and all(
-            np.size(w.theirs) == 1 < w.truth.problem.m for w in witnesses
-        ):
-            self.forms = [[_over_batch(form) for form in depth] for depth in self.forms]
-        self.table = truth.table
-        values: dict[int, Values] = {}
-        for witness in witnesses:
-            values.setdefault(id(witness.truth), Values(witness.truth))
-        if not self.forms:
-            return
-        self.right = self.forms[0][0]
-        self.places = [_Place(w, values[id(w.truth)], self.right) for w in witnesses]
-        self.places.sort(key=lambda place: not place.telling)
-        self.telling = any(place.telling for place in self.places)
+        self.total, self.table = t is None, truth.table
+        self.values = {id(w.truth): Values(w.truth) for w in witnesses}
+        own = forms(quantity, truth, self.total)
+        one = all(np.size(w.theirs) == 1 < w.truth.problem.m for w in witnesses)
+        if quantity == "losses" and one:
+            self._seek([[_over_batch(form) for form in depth] for depth in own])
+        if quantity != "losses" or not one or not self.telling:
+            self._seek(own)
+
+    def _seek(self, forms: list[list[Expression]]) -> None:
+        """Take these forms of the equation for the right ones."""
+        self.forms, self.telling = forms, False
+        if forms:
+            self.right = forms[0][0]
+            self.places = [
+                _Place(w, self.values[id(w.truth)], self.right, self.stretched)
+                for w in self.witnesses
+            ]
+            self.places.sort(key=lambda place: not place.telling)
+            self.telling = any(place.telling for place in self.places)
 
     def found(self, yours: Expression | None) -> Candidate | None:
         """Return the simplest candidate that gives every number; a part of theirs is the last resort."""
@@ -174,8 +181,9 @@ def _over_batch(form: Expression) -> Expression:
 class _Place:
     """A witness with the values of its truth."""
 
-    def __init__(self, witness: Witness, values: Values, right: Expression):
+    def __init__(self, witness: Witness, values: Values, right: Expression, stretched: bool):
         self.theirs, self.values = np.asarray(witness.theirs, float), values
+        self.stretched = stretched
         self.t = witness.t
         self.right = values.of(right, self.t)
         self.scale = scale_of(np.asarray(0.0 if self.right is None else self.right), self.theirs)
@@ -190,6 +198,8 @@ class _Place:
             return False
         shape = np.shape(value)
         if shape != self.theirs.shape and np.size(value) != self.theirs.size:
+            if not self.stretched:
+                return False
             try:  # a (1, 1) product or a (n,) sum that is added to an array is stretched
                 value = np.broadcast_to(value, self.theirs.shape)
             except ValueError:
