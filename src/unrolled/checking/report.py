@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+Array = Any
 SCHEMA = 1
 
 
@@ -31,6 +32,17 @@ class Worst:
     index: tuple[int, ...]
     yours: float
     expected: float
+
+    @classmethod
+    def between(cls, yours: Array, expected: Array) -> "Worst | None":
+        """Return the entry of two arrays that is off most; None where the shapes differ."""
+        yours, expected = np.asarray(yours, float), np.asarray(expected, float)
+        if yours.shape != expected.shape or not yours.size:
+            return None
+        with np.errstate(all="ignore"):
+            off = np.nan_to_num(np.abs(yours - expected), nan=np.inf)
+        index = tuple(int(k) for k in np.unravel_index(int(np.argmax(off)), off.shape))
+        return cls(index, float(yours[index]), float(expected[index]))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,7 +59,7 @@ def command(
     reports: list[Report] = []
     for report in _reports(files, bound, seconds):
         if form == "text":
-            _print(report, hints, separate=bool(reports))
+            _print(report, hints)
         if show_output and report.printed:
             say(f"{report.file} printed:\n{report.printed.rstrip()}", error=True)
         reports.append(report)
@@ -80,7 +80,7 @@ def _reports(files: tuple[str, ...], binding: Source | None, seconds: float) -> 
         yield report
 
 
-def _print(report: Report, hints: int, separate: bool) -> None:
+def _print(report: Report, hints: int) -> None:
     """Print a report as text; one line on standard error where there is nothing to report."""
     if report.verdict == "could-not-run":
         return _refuse(report)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.procedures.findings import Examined, exact, finding, worst
+from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration
 from unrolled.checking.procedures.roles import Function, gradient_of
 from unrolled.checking.procedures.running import Program, Training, callable_of
 from unrolled.checking.procedures.tracing import leaves, named, near, quiet
-from unrolled.checking.report import Finding
+from unrolled.checking.report import Finding, Worst
 
 Array = Any
 Arrays = Mapping[str, Array]
@@ -164,7 +164,7 @@ def _finding(
     line = norm_line(function, id) if id.startswith("norm_") else clip_line(function)
     return finding(
         program, "clipped_gradients", name, line, exact(id, message),
-        worst=worst(yours[name], expected[name]),
+        worst=Worst.between(yours[name], expected[name]),
     )  # fmt: skip
 
 

@@ -1,15 +1,12 @@
 """What is handed back: findings with their place in the source, what was proved, what could not be tested."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable, Iterable
 
-import numpy as np
-
+from unrolled.checking.procedures.roles import Function
 from unrolled.checking.procedures.running import Program
 from unrolled.checking.procedures.tracing import statement
 from unrolled.checking.report import Cause, Finding, Worst
-
-Array = Any
 
 
 @dataclasses.dataclass
@@ -19,6 +16,27 @@ class Examined:
     findings: list[Finding] = dataclasses.field(default_factory=list)
     untestable: list[str] = dataclasses.field(default_factory=list)
     proved: list[str] = dataclasses.field(default_factory=list)
+
+    def examine(
+        self, functions: Iterable[Function], outcome: Callable[[Function], Finding | str | None],
+        proved: str,
+    ) -> None:  # fmt: skip
+        """Add the outcome of each function: a finding, why it cannot be tested, or None where it is right,
+        which proves that it does what `proved` says.
+        """
+        for function in functions:
+            try:
+                found = outcome(function)
+            except KeyError as error:
+                found = f"{error} is not understood"
+            except Exception as error:
+                found = f"it could not be run: {error}"
+            if isinstance(found, str):
+                self.untestable.append(f"`{function.name}` was not tested: {found}")
+            elif found is None:
+                self.proved.append(f"`{function.name}` {proved}")
+            else:
+                self.findings.append(found)
 
 
 def finding(
@@ -43,17 +61,6 @@ def finding(
         quantity, name, t, "", line, column, source, severity, worst=worst, cause=cause,
         message=message,
     )  # fmt: skip
-
-
-def worst(yours: Array, expected: Array) -> Worst | None:
-    """Return the entry that is off most, None where the shapes differ."""
-    yours, expected = np.asarray(yours, float), np.asarray(expected, float)
-    if yours.shape != expected.shape or not yours.size:
-        return None
-    off = np.abs(yours - expected)
-    index = np.unravel_index(int(np.argmax(np.where(np.isnan(off), np.inf, off))), off.shape)
-    where = tuple(int(i) for i in index)
-    return Worst(where, float(yours[where]), float(expected[where]))
 
 
 def exact(id: str, message: str, equation: str = "") -> Cause:

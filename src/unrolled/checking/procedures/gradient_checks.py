@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.procedures.findings import Examined, exact, finding, worst
+from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration, parameters_in
 from unrolled.checking.procedures.roles import Function
 from unrolled.checking.procedures.running import Namespace, Program, Training, initial, stream
@@ -20,7 +20,7 @@ from unrolled.checking.procedures.tracing import (
     named,
     near,
 )
-from unrolled.checking.report import Cause, Finding
+from unrolled.checking.report import Cause, Finding, Worst
 
 Array = Any
 
@@ -51,20 +51,10 @@ def examine_gradient_checks(
     program: Program, training: Training | None, done: list[Iteration], examined: Examined
 ) -> None:
     """Add what is wrong with their gradient check, or that it tells right from wrong."""
-    for function in program.having("check"):
-        try:
-            outcome = _Check(program, function, training, done).outcome()
-        except KeyError as error:
-            outcome = f"{error} is not understood"
-        except Exception as error:
-            outcome = f"it could not be run: {error}"
-        if isinstance(outcome, str):
-            examined.untestable.append(f"`{function.name}` was not tested: {outcome}")
-        elif outcome is None:
-            message = f"`{function.name}` accepts right gradients and refuses those {WRONG} times as large"
-            examined.proved.append(message)
-        else:
-            examined.findings.append(outcome)
+    proved = f"accepts right gradients and refuses those {WRONG} times as large"
+    examined.examine(
+        program.having("check"), lambda f: _Check(program, f, training, done).outcome(), proved
+    )
 
 
 class _Check:
@@ -267,7 +257,7 @@ class _Check:
     def _finding(
         self, line: int | None, cause: Cause, yours: Array = None, expected: Array = None
     ) -> Finding:
-        off = worst(yours, expected) if yours is not None else None
+        off = Worst.between(yours, expected) if yours is not None else None
         return finding(self.program, "gradient_check", self.function.name, line, cause, worst=off)
 
     def _lines(self, wanted: Callable[[ast.AST], bool]) -> list[int]:

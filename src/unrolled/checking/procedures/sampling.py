@@ -127,20 +127,10 @@ def examine_sampling(
     program: Program, training: Training | None, done: list[Iteration], examined: Examined
 ) -> None:
     """Add what is wrong with their samplers, or that they draw from the right distribution."""
-    for function in program.having("sample"):
-        try:
-            outcome = _outcome(program, function, training, done)
-        except KeyError as error:
-            outcome = f"{error} is not understood"
-        except Exception as error:
-            outcome = f"it could not be run: {error}"
-        if isinstance(outcome, str):
-            examined.untestable.append(f"`{function.name}` was not tested: {outcome}")
-        elif outcome is None:
-            message = f"`{function.name}` draws each symbol from the state after the one before"
-            examined.proved.append(message)
-        else:
-            examined.findings.append(outcome)
+    proved = "draws each symbol from the state after the one before"
+    examined.examine(
+        program.having("sample"), lambda f: _outcome(program, f, training, done), proved
+    )
 
 
 def _outcome(

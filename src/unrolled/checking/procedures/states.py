@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.procedures.findings import Examined, exact, finding, worst
+from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration
 from unrolled.checking.procedures.roles import called
 from unrolled.checking.procedures.running import Program, Training
 from unrolled.checking.procedures.tracing import Call, assignments, near, statement
 from unrolled.checking.procedures.windows import examine_strides, goes_on, window_ids
-from unrolled.checking.report import Finding
+from unrolled.checking.report import Finding, Worst
 
 Array = Any
 _STATES = re.compile(r"(a|h)(s|_s|_?all|_?states?|_?hist(ory)?)?|(hidden_?)?states?|hiddens?", re.I)
@@ -191,7 +191,7 @@ class States:
             line = self._place(k)
         return finding(
             self.program, "a0", self.passed, line, exact(id, message),
-            worst=worst(self.starts[k], expected),
+            worst=Worst.between(self.starts[k], expected),
         )  # fmt: skip
 
     def _place(self, k: int) -> int:

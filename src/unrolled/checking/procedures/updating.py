@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.procedures.findings import Examined, exact, finding, worst
+from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration, versions
 from unrolled.checking.procedures.running import Program, Training
 from unrolled.checking.procedures.tracing import named
-from unrolled.checking.report import Cause, Finding
+from unrolled.checking.report import Cause, Finding, Worst
 
 Array = Any
 
@@ -104,7 +104,12 @@ class Update:
         if id == "unclipped":
             where = self.called() or where
         return finding(
-            self.program, "parameters", name, where, exact(id, message), worst=worst(new, expected)
+            self.program,
+            "parameters",
+            name,
+            where,
+            exact(id, message),
+            worst=Worst.between(new, expected),
         )
 
 

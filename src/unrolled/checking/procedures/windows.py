@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.procedures.findings import Examined, exact, finding, worst
+from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration
 from unrolled.checking.procedures.running import SYMBOLS, Program, Training
 from unrolled.checking.procedures.tracing import named
-from unrolled.checking.report import Cause, Finding
+from unrolled.checking.report import Cause, Finding, Worst
 
 Array = Any
 
@@ -112,7 +112,7 @@ def examine_windows(
         return
     line = _line(training, done[0], y_name, Y)
     examined.findings.append(
-        finding(program, "Y", y_name, line, wrong[0], worst=worst(targets, wrong[1]))
+        finding(program, "Y", y_name, line, wrong[0], worst=Worst.between(targets, wrong[1]))
     )
 
 
@@ -131,7 +131,7 @@ def _reshaped(
             line = _line(training, iteration, name, X)
             right = X.reshape(shape).transpose([axes.index(k) for k in range(3)])
             cause = exact("reshaped", message)
-            return [finding(program, "X", name, line, cause, worst=worst(X, right))]
+            return [finding(program, "X", name, line, cause, worst=Worst.between(X, right))]
     return []
 
 
