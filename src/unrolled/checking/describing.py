@@ -7,19 +7,23 @@ from typing import Any
 import numpy as np
 
 from unrolled import notation
-from unrolled.checking.failing import name_failure
-from unrolled.checking.locating import Located, bare, crash_spot
+from unrolled.checking.calling import Output
+from unrolled.checking.failing import fails_at, name_failure
+from unrolled.checking.locating import Located
 from unrolled.checking.overflowing import name_overflow
-from unrolled.checking.recognising import Node, laid_out, same
+from unrolled.checking.places import bare, crash_spot, is_load
+from unrolled.checking.recognising import Node, laid_out, numbers, same
 from unrolled.checking.replay import Witness, name_cause
 from unrolled.checking.report import Cause, Finding, Worst
-from unrolled.checking.running import Repair, Run, Runner, node_set
+from unrolled.checking.running import Run, Runner, node_set
 from unrolled.checking.translating import translated
-from unrolled.checking.watching import Event, Place
+from unrolled.checking.watching import Place
+from unrolled.checking.witnessing import events_at, of_part, share_place, witnesses
 from unrolled.equations.expressions import Expression
 from unrolled.equations.printers import Printer
 
 Array = Any
+_OF_LOGITS = ("y_hat", "log_y_hat", "losses", "loss")
 _SAID_AS = {"losses": "loss", "da_next": "da_prev", "dc_next": "dc_prev"}
 
 
@@ -30,52 +34,40 @@ def finding(runner: Runner, located: Located, fixed: Sequence[tuple[Runner, Run]
     the place there, it computes from right values. What is said of the cause has to hold on all.
     """
     place, node = located.place, located.node
-    quantity, name = _said_as(runner, located), _their_name(runner, place, node.name)
-    spot = _spot(runner, place)
-    cause = _cause(runner, located, fixed)
+    seen = [w for other, run in fixed for w in witnesses(other, run, located)]
+    part, seen = of_part(runner, node.name, seen)
+    quantity, name = _said_as(runner, located, part), _their_name(runner, place, node.name)
+    cause = _cause(runner, located, fixed, part, seen)
     return Finding(
         quantity=quantity, name=name, t=node.t,
-        file=str(runner.program.path), line=spot[0], column=spot[1],
-        source=_source(runner, spot[0]), shape=_shape(runner, located),
-        expected_shape=_expected_shape(runner, node.name), equation=_equation(runner, node.name),
+        file=str(runner.program.path), line=place.line, column=place.column,
+        source=_source(runner, place.line), shape=_shape(runner, located),
+        expected_shape=_expected_shape(runner, part), equation=_equation(runner, part),
         worst=_worst(runner, located), cause=cause,
         message=_message(quantity, node.t, name, cause),
     )  # fmt: skip
 
 
-def _said_as(runner: Runner, located: Located) -> str:
+def _said_as(runner: Runner, located: Located, name: str) -> str:
     """The quantity in the legend's best-known words: log ŷ is the prediction's, or, where that is
     right, the loss's.
     """
-    node = located.node
-    if node.name != "log_y_hat":
-        return _SAID_AS.get(node.name, node.name)
-    return "loss" if Node("y_hat", node.t) in node_set(located.run, runner) else "y_hat"
+    if name != "log_y_hat":
+        return _SAID_AS.get(name, name)
+    return "loss" if Node("y_hat", located.node.t) in node_set(located.run, runner) else "y_hat"
 
 
 def unlocated(runner: Runner, run: Run) -> Finding:
     """Return the finding where no place could be made out: the first result that is wrong."""
     if run.error is not None:
         return _stopped(runner, run, run.error)
-    output = run.wrong[0]
-    expected = runner.plan.expected(output, runner.truth, runner.reading)
-    place = _last_with(runner, run, output.value)
-    line = place.line if place else None
-    message = (
-        f"{output.name} is wrong, and no single place was found from where everything is right"
-    )
-    return Finding(
-        quantity=output.quantity, name=output.name, file=str(runner.program.path), line=line,
-        source=_source(runner, line or 0), shape=tuple(np.shape(output.value)),
-        expected_shape=_expected_shape(runner, output.quantity),
-        equation=_equation(runner, output.quantity), worst=_off(output.value, expected),
-        message=message,
-    )  # fmt: skip
+    message = f"{run.wrong[0].name} is wrong, and no single place was found from where everything is right"
+    return _of_output(runner, run, run.wrong[0], Cause(), message)
 
 
 def _stopped(runner: Runner, run: Run, error: BaseException) -> Finding:
     """Return the finding where their code failed, and no replaced value lets it go on."""
-    spot = crash_spot(runner, error)
+    spot = crash_spot(str(runner.program.path), error)
     line = spot[0] if spot else None
     quantity = next((n.name for n in runner.order.needs if n not in node_set(run, runner)), "")
     message = f"their code failed here on a valid problem: {type(error).__name__}: {error}"
@@ -89,57 +81,42 @@ def _stopped(runner: Runner, run: Run, error: BaseException) -> Finding:
 def second_call(runner: Runner, run: Run) -> list[Finding]:
     """Return what is wrong when the backward is called a second time."""
     found = []
-    for output in run.outcome.again:
-        expected = runner.plan.expected(output, runner.truth, runner.reading)
-        if expected is None or same(
-            _array(output.value), np.asarray(expected, float), runner.tolerance
-        ):
+    for output, expected, off in map(runner.judged, run.outcome.again):
+        if expected is None or off <= runner.tolerance:
             continue
-        twice = same(_array(output.value), 2 * np.asarray(expected, float), runner.tolerance)
-        place = _last_with(runner, run, output.value)
-        line = place.line if place else None
+        value = numbers(output.value)
+        twice = value is not None and same(value, 2 * expected, runner.tolerance)
         said = "the second call adds to what the first one left: nothing sets it back to zero"
         cause = Cause("not_reset", "exact" if twice else "pattern", said)
-        found.append(Finding(
-            quantity=output.quantity, name=output.name, file=str(runner.program.path), line=line,
-            source=_source(runner, line or 0), shape=tuple(np.shape(output.value)),
-            equation=_equation(runner, output.quantity), worst=_off(output.value, expected),
-            cause=cause, message=f"{output.name} is right after one call of the backward, and wrong after two: {said}",
-        ))  # fmt: skip
+        message = (
+            f"{output.name} is right after one call of the backward, and wrong after two: {said}"
+        )
+        found.append(_of_output(runner, run, output, cause, message))
     return found
 
 
-def _array(value: Any) -> Array:
-    try:
-        return np.asarray(value, float)
-    except (TypeError, ValueError):
-        return np.empty(0)
+def _of_output(runner: Runner, run: Run, output: Output, cause: Cause, message: str) -> Finding:
+    """Return the finding of a result that is wrong, at the last line that computed it."""
+    value, (_, expected, _) = numbers(output.value), runner.judged(output)
+    place = None if value is None else _last_with(runner, run, value)
+    line = place.line if place else None
+    worst = None if value is None or expected is None else Worst.between(value, expected)
+    return Finding(
+        quantity=output.quantity, name=output.name, file=str(runner.program.path), line=line,
+        source=_source(runner, line or 0), shape=tuple(np.shape(output.value)),
+        expected_shape=_expected_shape(runner, output.quantity),
+        equation=_equation(runner, output.quantity), worst=worst, cause=cause, message=message,
+    )  # fmt: skip
 
 
-def _last_with(runner: Runner, run: Run, value: Any) -> Place | None:
+def _last_with(runner: Runner, run: Run, value: Array) -> Place | None:
     """The last place that computed a value."""
-    wanted = _array(value)
     for event in reversed(run.watcher.events):
         place = runner.places[event.place]
-        computes = place.kind in ("updated", "assigned", "expression")
-        loads = isinstance(place.node, ast.Name | ast.Subscript | ast.Attribute)
-        if computes and not loads and np.array_equal(event.value, wanted):
+        computes = place.kind in ("updated", "assigned", "expression") and not is_load(place)
+        if computes and np.array_equal(event.value, value):
             return place
     return None
-
-
-def _off(value: Any, expected: Array | None) -> Worst | None:
-    theirs, right = _array(value), np.asarray(expected, float)
-    if theirs.shape != right.shape or not theirs.size:
-        return None
-    with np.errstate(all="ignore"):
-        off = np.nan_to_num(np.abs(theirs - right), nan=np.inf)
-    index = np.unravel_index(int(np.argmax(off)), off.shape)
-    return Worst(tuple(int(k) for k in index), float(theirs[index]), float(right[index]))
-
-
-def _spot(runner: Runner, place: Place) -> tuple[int, int]:
-    return place.line, place.column
 
 
 def _source(runner: Runner, line: int) -> str:
@@ -173,115 +150,36 @@ def _equation(runner: Runner, name: str) -> str:
     return ""
 
 
-def events_at(runner: Runner, run: Run, place: int) -> list[tuple[int | None, Event]]:
-    """Return what was seen at a place, with its step."""
-    return [
-        (runner.timeline.of(event.rounds, run.watcher.entries) if runner.timeline else None, event)
-        for event in run.watcher.events
-        if event.place == place and event.value is not None
-    ]
-
-
-def _share_place(runner: Runner, repair: Repair) -> int:
-    """Where a sum is repaired, the place of what is added to it."""
-    place = runner.places[repair.place]
-    if repair.form not in ("sum", "up"):
-        return place.number
-    node = place.node
-    value = node.value if isinstance(node, ast.AugAssign) else node
-    for other in runner.places:
-        if isinstance(node, ast.AugAssign) and other.node is value and other.kind == "added":
-            return other.number
-        if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
-            inner = [s for s in (value.left, value.right) if ast.unparse(s) not in place.targets]
-            if len(inner) == 1 and other.node is inner[0]:
-                return other.number
-    return place.number
-
-
-def _witnesses(runner: Runner, run: Run, located: Located) -> list[Witness]:
-    """What they computed there, at every step, in the legend's layout.
-
-    Where sums are formed that is what a step added; if nothing is wrong with that, it is the total.
+def _cause(
+    runner: Runner,
+    located: Located,
+    fixed: Sequence[tuple[Runner, Run]],
+    name: str,
+    seen: Sequence[Witness],
+) -> Cause:
+    """Return why `name` is wrong, which was `seen` at the place; the first of `fixed` is on the problem
+    that it was located on.
     """
-    name, repair = located.node.name, located.repair
-    if repair.form != "total":
-        shares = _shares(runner, run, located)
-        right = [same(w.theirs, np.asarray(runner.truth.value(name, w.t))) for w in shares]
-        if repair.form == "" or not all(right):
-            return shares
-    events = events_at(runner, run, repair.place)
-    expected = np.asarray(runner.truth.value(name, None))
-    totals = _of_total(runner, name, events)
-    return [Witness(runner.truth, None, to_legend(runner, name, e.value, expected)) for e in totals]
-
-
-def _shares(runner: Runner, run: Run, located: Located) -> list[Witness]:
-    """What each step computed at the place of a mistake, or added there."""
-    name, repair = located.node.name, located.repair
-    place = _share_place(runner, repair)
-    found = []
-    for t, event in events_at(runner, run, place):
-        if t is None:
-            continue
-        expected = np.asarray(runner.truth.value(name, t))
-        theirs = to_legend(runner, name, event.value, expected)
-        before = runner.right_value(repair, t) if repair.form in ("sum", "up") else None
-        if before is not None and place == repair.place and theirs.shape == expected.shape:
-            theirs = theirs - (before - expected)  # what this step added
-        found.append(Witness(runner.truth, t, theirs))
-    return found
-
-
-def _of_total(
-    runner: Runner, name: str, events: Sequence[tuple[int | None, Event]]
-) -> Sequence[Event]:
-    """Which of the values at a place became the total: the last one in a loop over time; where several
-    totals pass through one line, the one that resembles it most.
-    """
-    if not events or events[-1][0] is not None:
-        return [event for _, event in events[-1:]]
-    expected = np.ravel(runner.truth.value(name, None))
-
-    def resemblance(event: Event) -> float:
-        value = np.ravel(
-            to_legend(runner, name, event.value, np.asarray(runner.truth.value(name, None)))
-        )
-        if value.shape != expected.shape or not np.any(value):
-            return -1.0
-        return float(abs(value @ expected) / np.linalg.norm(value) / np.linalg.norm(expected))
-
-    return [max((event for _, event in events), key=resemblance)]
-
-
-def to_legend(runner: Runner, name: str, value: Array, expected: Array) -> Array:
-    """Return their value in the legend's layout, as far as its shape tells."""
-    square = name[:2] == "dW" and expected.ndim == 2 and len(set(expected.shape)) == 1
-    if not square:
-        turned = laid_out(value, expected.shape)
-        if turned is not None:
-            return turned
-    return value if runner.plan.columns or value.ndim != 2 else value.T
-
-
-def _cause(runner: Runner, located: Located, fixed: Sequence[tuple[Runner, Run]]) -> Cause:
     node, run = located.node, located.run
     if located.repair.form == "loop":
         return _left_out(runner, located)
-    if runner.forward_only:
+    overflows = name in _OF_LOGITS and not all(np.all(np.isfinite(w.theirs)) for w in seen)
+    if runner.forward_only or overflows:
         return name_overflow(runner, located)
-    if node.name[:-1] in runner.truth.initial:
+    if node.t is None and node.name in runner.truth.starts:
         return _start(runner, located)
-    witnesses = [w for other, other_run in fixed for w in _witnesses(other, other_run, located)]
-    if not witnesses:
-        return name_failure(runner, located) if run.error is not None else Cause()
+    failed = fails_at(runner, located)
+    if failed and (cause := name_failure(runner, located, name)).certainty == "exact":
+        return cause
+    if not seen:
+        return name_failure(runner, located, name) if run.error is not None else Cause()
     yours = _yours(*fixed[0], located)
-    return name_cause(node.name, witnesses, yours)
+    return name_cause(name, seen, yours)
 
 
 def _yours(runner: Runner, fixed: Run, located: Located) -> Expression | None:
     """What they wrote, in the legend's words: at the first step of the place that can be read."""
-    place = _share_place(runner, located.repair)
+    place = share_place(runner, located.repair)
     for t, event in events_at(runner, fixed, place):
         found = (
             translated(runner, fixed, runner.places[place], event) if t == located.node.t else None
@@ -292,8 +190,11 @@ def _yours(runner: Runner, fixed: Run, located: Located) -> Expression | None:
 
 
 def _start(runner: Runner, located: Located) -> Cause:
-    """What stands where an initial state belongs."""
+    """What stands where a loop over time begins."""
     name = located.node.name
+    if name.startswith("d"):
+        message = "no step follows the last one, so what comes back from there starts at 0"
+        return Cause("start", "exact", message)
     values = [event.value for _, event in events_at(runner, located.run, located.place.number)]
     if values and all(not np.any(value) for value in values):
         message = (
@@ -336,7 +237,7 @@ def _worst(runner: Runner, located: Located) -> Worst | None:
         if expected is None:
             continue
         expected = laid_out(np.asarray(expected, float), event.value.shape)
-        return None if expected is None else _off(event.value, expected)
+        return None if expected is None else Worst.between(event.value, expected)
     return None
 
 

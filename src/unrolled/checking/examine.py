@@ -1,6 +1,6 @@
 """From a file to a report: what to run, on which problems, what is wrong first, where, and why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,147 +10,203 @@ import numpy as np
 from unrolled.checking import describing, procedures
 from unrolled.checking.binding import Binding
 from unrolled.checking.bound import BoundPlan
-from unrolled.checking.calling import Plan, plans
-from unrolled.checking.conventions import Choice, choose_reading, countings, distinct_values
+from unrolled.checking.calling import KEPT, Plan, plans
+from unrolled.checking.choosing import choices, runner_for
+from unrolled.checking.conventions import Choice, countings, distinct_values
 from unrolled.checking.locating import Located, locate
-from unrolled.checking.problems import FORWARD_ONLY, Problem, Truth, draw
+from unrolled.checking.places import crash_spot
+from unrolled.checking.problems import FORWARD_ONLY
 from unrolled.checking.procedures import Examined
-from unrolled.checking.program import Program, execute, read
+from unrolled.checking.program import Program, execute, made_global, read
 from unrolled.checking.proving import LARGEST_ERROR, slope_error
-from unrolled.checking.recognising import Node
+from unrolled.checking.recognising import Node, same
 from unrolled.checking.report import Finding, Report
-from unrolled.checking.running import Repair, Run, Runner, node_set, run_plan
+from unrolled.checking.running import Repair, Run, Runner, WatchedCode, node_set
 from unrolled.checking.settling import Proof, proof, said_conventions, said_proofs, untested
 from unrolled.checking.surroundings import restored
 from unrolled.checking.timeline import Fit
-from unrolled.checking.watching import Watcher, instrument
+from unrolled.checking.watching import EndlessLoopError, Watcher
+from unrolled.checking.witnessing import witnesses
 from unrolled.errors import UnrolledError
 
 _MOST = 6  # findings of one file
 
 
 def examine(path: str | Path, source: str | None = None, binding: Binding | None = None) -> Report:
-    """Check a file (or its text) and return the report.
+    """Check every network in a file (or its text) and return the report.
 
     Raises UnrolledError where nothing in it can be run.
     """
     program = read(path, source)
-    tree = program.definitions(program.tree)
+    code = WatchedCode(program)
     with restored():
-        namespace = execute(program, tree, {})
-    possible: Sequence[Any] = [] if binding is None else [BoundPlan(binding)]
-    choice = _choose(program, possible or plans(program, namespace))
-    return Check(program, choice).report()
+        namespace = execute(program, code.plain, {})
+    missed: list[str] = []
+    bound: Sequence[Any] = [] if binding is None else [BoundPlan(binding)]
+    chosen, others = choices(code, bound or plans(program, namespace, missed))
+    missed += (
+        f"{one.describe()}: nothing in it was recognised, so it was not judged" for one in others
+    )
+    reports: list[tuple[Plan, Report]] = []
+    for choice in chosen:
+        try:
+            reports.append((choice.plan, Check(code, choice).report()))
+        except UnrolledError as error:
+            if choice is chosen[-1] and not reports:
+                raise
+            missed.append(f"{choice.plan.describe()}: {error}")
+    return _joined(program, reports, missed, _around(code))
 
 
-def _choose(program: Program, possible: Sequence[Plan]) -> Choice:
-    """Return how the file is read: the plan, reading and conventions that explain most of its values."""
-    tree, _ = instrument(program.definitions(program.tree))
-    best: tuple[tuple[Any, ...], Choice] | None = None
-    for plan in possible:
-        problem = _problem(plan, "plain")
-        watcher = Watcher()
-        outcome = run_plan(program, plan, tree, watcher, problem)
-        choice = choose_reading(plan, problem, watcher.events, outcome)
-        run = runner_for(program, choice, "plain").run()
-        score = (
-            run.fine and run.right > 0,
-            choice.recognised,
-            run.right,
-            run.outcome.error is None,
-        )
-        if best is None or score > best[0]:
-            best = score, choice
-        if score[0]:
-            break
-    assert best is not None
-    return _settled(program, best[1])
+def _around(code: WatchedCode) -> Examined:
+    """What stands around the gradient."""
+    program, tree = code.program, code.plain
+    with restored(), np.errstate(all="ignore"):
+        return procedures.examine(program.tree, program.source, lambda: execute(program, tree, {}))
 
 
-def _settled(program: Program, choice: Choice) -> Choice:
-    """Return the choice; where the forward alone speaks for a variant of the cell, the one of both under
-    which more is right after one repair: the usual cell if that does not tell.
+def _joined(
+    program: Program,
+    checked: Sequence[tuple[Plan, Report]],
+    missed: Iterable[str],
+    around: Examined,
+) -> Report:
+    """Return the report on all networks of a file and on what stands around them.
+
+    Raises UnrolledError where nothing of them could be judged.
     """
-    if choice.doubtful is None:
-        return choice
-    both = choice, replace(choice, conventions=choice.doubtful)
-    right = [_right_after_one(runner_for(program, one, "plain")) for one in both]
-    return both[right.index(max(right))]
+    labels, reports = _labels([plan for plan, _ in checked]), [report for _, report in checked]
+    findings = [*_distinct(f for one in reports for f in one.findings), *around.findings]
+    wrong = any(finding.severity == "mistake" for finding in findings)
+    said = {
+        field: [f"{label}{words}" for label, one in zip(labels, reports, strict=True)
+                for words in getattr(one, field)]
+        for field in ("conventions", "untestable", "proved")
+    }  # fmt: skip
+    if not wrong and not said["proved"]:
+        raise UnrolledError(reports[0].untestable[-1])
+    return Report(
+        "wrong" if wrong else "right", ", ".join(dict.fromkeys(one.cell for one in reports)),
+        tuple(findings), tuple(said["conventions"]),
+        (*said["untestable"], *missed, *around.untestable), (*said["proved"], *around.proved),
+        file=str(program.path),
+    )  # fmt: skip
 
 
-def _right_after_one(runner: Runner) -> tuple[bool, int]:
-    located = locate(runner, [])
-    run = runner.run([] if located is None else [located.repair])
-    return run.fine, run.right
+def _distinct(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings, what two networks share once."""
+    seen = set()
+    for finding in findings:
+        key = finding.quantity, finding.line
+        if finding.line is None or key not in seen:
+            yield finding
+        seen.add(key)
 
 
-def _problem(plan: Plan, kind: str, seed: int = 0) -> Problem:
-    return draw(kind, plan.cell, seed, plan.labels, plan.one_column, plan.one_step, plan.tied)
-
-
-def runner_for(program: Program, choice: Choice, kind: str, seed: int = 0) -> Runner:
-    """Return a runner on a problem of a kind, as the choice reads it."""
-    plan, problem = choice.plan, _problem(choice.plan, kind, seed)
-    truth = Truth(plan.problem(problem, choice.reading), choice.conventions)
-    tolerance = 1e-5 if kind == "saturated" else 1e-7
-    forward_only = kind in FORWARD_ONLY
-    return Runner(program, plan, choice.reading, problem, truth, tolerance, forward_only)
+def _labels(plans: Sequence[Plan]) -> list[str]:
+    """Return for each network what stands before that which is said of it: nothing if it is the only
+    one, its cell, or, where that is not enough, its class or backward.
+    """
+    if len(plans) == 1:
+        return [""]
+    cells = [plan.cell for plan in plans]
+    return [
+        f"{p.cell if cells.count(p.cell) == 1 else p.way.owner or p.way.backward.name}: "
+        for p in plans
+    ]
 
 
 class Check:
     """The check of one file under one choice: what is located, problem by problem, and then described."""
 
-    def __init__(self, program: Program, choice: Choice):
-        self.program, self.choice = program, choice
+    def __init__(self, code: WatchedCode, choice: Choice):
+        self.code, self.program, self.choice = code, code.program, choice
         self.repairs: list[Repair] = []
         self.located: list[tuple[Runner, Located]] = []
         self.unlocated: list[Finding] = []
         self.loops: dict[int, Fit] = {}
+        self.lacking: set[str] = set()
         self.counted = choice.counted
         self.proofs: list[Proof] = []
         self.untestable: list[str] = []
+        self.choices: list[str] = []
 
     def report(self) -> Report:
-        """Run all problems and return what was found."""
+        """Run all problems and return what was found.
+
+        Raises UnrolledError where it cannot be told whose fault a failure is.
+        """
+        self._raise_where_not_run()
         for kind in self._kinds():
             self._locate_on(self._runner(kind))
         self._padded()
-        found = [self._described(runner, located) for runner, located in self.located]
-        found += self.unlocated or ([] if self.located else self._second_call())
-        around = self._around()
-        found += around.findings
+        found = self._described()
+        if found and found[0].cause.certainty == "none":
+            first = self._runner("plain").run(quiet=True)
+            of_kinds = isinstance(first.error, AttributeError | TypeError | KeyError)
+            unexplained = all(one.cause.certainty == "none" for one in found)
+            if of_kinds or (
+                first.error is not None and unexplained
+            ):  # nothing tells why it never ran
+                self._raise_where_strange(first)
+        found += self.unlocated
+        self.choices += self._changed()
+        found += [] if self.located or self.unlocated else self._second_call()
         wrong = any(finding.severity == "mistake" for finding in found)
         if not wrong and not any(one.names for one in self.proofs):
-            raise UnrolledError(
+            self.proofs.clear()
+            self.untestable.append(
                 f"{self.choice.plan.describe()}: this ran, and gave nothing whose meaning is known, "
                 "so nothing could be judged; a binding can say what is what (docs/check.md)"
             )
         return Report(
-            "wrong" if wrong else "right", self.choice.plan.cell, tuple(found),
-            said_conventions(self.choice), (*self.untestable, *around.untestable),
-            (*said_proofs(self.proofs), *around.proved), file=str(self.program.path),
+            "wrong" if wrong else "right" if self.proofs else "could-not-run", self.choice.plan.cell,
+            tuple(found), (*said_conventions(self.choice), *self.choices), tuple(self.untestable),
+            said_proofs(self.proofs),
         )  # fmt: skip
 
-    def _around(self) -> Examined:
-        """What stands around the gradient."""
-        tree = self.program.definitions(self.program.tree)
-        with restored(), np.errstate(all="ignore"):
-            return procedures.examine(
-                self.program.tree, self.program.source, lambda: execute(self.program, tree, {})
+    def _raise_where_not_run(self) -> None:
+        """Raise UnrolledError where a name was left out, or sizes clash that are theirs and ours."""
+        unclear, left_out = self.choice.plan.unclear, self.program.left_out
+        error = self._runner("plain").run(quiet=True).error
+        if isinstance(error, NameError) and error.name in left_out:
+            raise UnrolledError(
+                f"{self.program.path}, {left_out[error.name]}, so that {error.name} is not there"
             )
+        if isinstance(error, NameError) and error.name in made_global([self.program.tree]):
+            raise UnrolledError(
+                f"{self.choice.plan.describe()}: {error.name} is made by another function, with global, "
+                "that was not known to run before; a binding can say how this is run (docs/check.md)"
+            )
+        for kind in ("plain", "other sizes") if unclear else ():
+            if self._runner(kind).run(quiet=True).error is not None:
+                raise UnrolledError(
+                    f"{self.program.path} cannot be run on fresh problems: {unclear}"
+                )
 
-    def _runner(self, kind: str, seed: int = 0) -> Runner:
+    def _raise_where_strange(self, run: Run) -> None:
+        """Raise UnrolledError where nothing of a run is known, so that it may be called in a wrong way."""
+        endless = isinstance(run.error, EndlessLoopError)
+        if self.choice.recognised or run.right or self.proofs or endless:
+            return
+        why = f" ({type(run.error).__name__}: {run.error})" if run.error is not None else ""
+        raise UnrolledError(
+            f"{self.choice.plan.describe()}: nothing in this is what a recurrent network computes, so "
+            f"it may be meant to be called otherwise{why}; a binding can say how (docs/check.md)"
+        )
+
+    def _runner(self, kind: str) -> Runner:
         """A runner that knows which loops run over time from those before it."""
-        runner = runner_for(self.program, self.choice, kind, seed)
+        runner = runner_for(self.code, self.choice, kind)
         runner.loops = self.loops
         return runner
 
     def _kinds(self) -> Iterator[str]:
         plan = self.choice.plan
         yield from ("plain", "other sizes", "saturated")
-        if not plan.one_column:
+        if not plan.one_column and "m" not in plan.fixed:
             yield "one sequence"
-        if not plan.one_step:
+        if not plan.one_step and "T" not in plan.fixed:
             yield "one step"
         if plan.has_loss and self.choice.conventions.output == "softmax":
             yield from FORWARD_ONLY
@@ -169,8 +225,13 @@ class Check:
             located = locate(runner, self.repairs)
             if located is None:
                 if not self.located and not found and not self.unlocated:
+                    self._raise_where_strange(run)
                     self.unlocated.append(describing.unlocated(runner, run))
                 break
+            lacks = _lacks(runner, located)
+            if lacks & self.lacking:
+                break  # what no step hands back was said to be missing where the next one needs it
+            self.lacking |= lacks
             self.repairs.append(located.repair)
             self.loops |= runner.timeline.places if runner.timeline else {}
             found.append(located)
@@ -195,6 +256,9 @@ class Check:
 
     def _prove(self, runner: Runner, run: Run) -> None:
         """Say what was right, once the reference has proved itself on the problem."""
+        said = f"the loss takes {runner.epsilon}: where ŷ is nearly 0 it is smaller than −log ŷ"
+        if runner.epsilon and said not in self.choices:
+            self.choices.append(said)
         error = slope_error(runner.truth)
         if error > LARGEST_ERROR:
             raise UnrolledError(
@@ -224,24 +288,80 @@ class Check:
     def _second_call(self) -> list[Finding]:
         """What a second call of the backward changes."""
         runner = self._runner("plain")
-        run = runner.run(self.repairs, twice=True)
-        for name in run.outcome.changed:
-            self.untestable.append(f"{name}: this is changed in place while the code runs")
-        found = [] if run.error is not None else describing.second_call(runner, run)
-        return found[:1]
+        run = runner.run(again="backward")
+        self.untestable += run.outcome.around
+        if run.error is not None:
+            why = f"{type(run.error).__name__}: {run.error}"
+            self.untestable.append(f"the backward cannot be called twice on one forward: {why}")
+            return []
+        found = describing.second_call(runner, run)[:1]
+        if found and not describing.second_call(runner, runner.run(again="all")):
+            where = self._where_written(runner, KEPT)
+            self.choices.append(
+                f"what the forward keeps for the backward is changed in place{where}: a second call of "
+                "the backward needs another forward"
+            )
+            return []
+        return found
 
-    def _described(self, runner: Runner, located: Located) -> Finding:
-        """Describe a mistake by what their code computes there when everything else is right."""
-        kinds = [runner.problem.kind, *(["other sizes"] if runner.problem.kind == "plain" else [])]
-        mine = located.repair  # a total that is repaired in its loop is added to in the next round
-        summed = mine.form in ("total", "sum", "up")
-        rest = [r for r in self.repairs if r != mine] if summed else self.repairs
-        fixed = []
-        for kind in kinds:
-            other = self._runner(kind)
-            other.run(self.repairs)  # its loops are told from what is right in them
-            fixed.append((other, other.run(rest)))
-        return describing.finding(runner, located, fixed)
+    def _changed(self) -> list[str]:
+        """What their code changes in the arrays that it is given: no mistake, but a choice to know of."""
+        runner = self._runner("plain")
+        return [
+            f"{name} is changed in place{self._where_written(runner, name)}: whoever passes it in has "
+            "other numbers afterwards"
+            for name in runner.run(quiet=True).outcome.changed
+        ]
+
+    def _where_written(self, runner: Runner, name: str) -> str:
+        """The line that fails once an argument cannot be written to, in words; "" if none does."""
+        watcher = Watcher(quiet=True)
+        error = self.code.run(runner.plan, watcher, runner.problem, locked=(name,)).error
+        read_only = error is not None and "read-only" in str(error)
+        spot = crash_spot(str(self.program.path), error) if error and read_only else None
+        return f" in line {spot[0]}" if spot else ""
+
+    def _described(self) -> list[Finding]:
+        """Describe each mistake by what their code computes there when everything else is right."""
+        runners = {runner.problem.kind for runner, _ in self.located}
+        kinds = {*runners, *(["other sizes"] if "plain" in runners else [])}
+        by_kind = {kind: self._runner(kind) for kind in kinds}
+        found = []
+        for runner, located in self.located:
+            if located.run.error is not None:  # it fails in the same place on right numbers
+                located = replace(located, run=runner.run(self._others(located)))
+            kind = runner.problem.kind
+            others = [kind, *(["other sizes"] if kind == "plain" else [])]
+            fixed = [(by_kind[other], self._fixed(by_kind[other], located)) for other in others]
+            found.append(describing.finding(runner, located, fixed))
+        return found
+
+    def _fixed(self, runner: Runner, located: Located) -> Run:
+        """Run with all repairs; but a total that is repaired in its loop is added to in the next round, so
+        that one is left as it is.
+        """
+        run, mine = runner.run(self.repairs), located.repair
+        if mine.form not in ("total", "sum", "up"):
+            return run
+        return runner.run(self._others(located))
+
+    def _others(self, located: Located) -> list[Repair]:
+        return [repair for repair in self.repairs if repair != located.repair]
+
+
+def _lacks(runner: Runner, located: Located) -> set[str]:
+    """Return which gradients that a step should hand back were needed at a mistake, and computed nowhere
+    or left out there.
+    """
+    back, node = {f"d{state}_prev" for state in runner.truth.initial}, located.node
+    needed = {n for n in runner.order.needs.get(node, []) if n.name in back}
+    known = node_set(located.run, runner) if needed else set()
+    right, seen = runner.value(node.name, node.t), witnesses(runner, located.run, located)
+    left_out = {
+        need for need in needed for w in seen
+        if w.t == node.t and same(w.theirs, np.asarray(right) - runner.value(need.name, need.t))
+    }  # fmt: skip
+    return {need.name for need in (needed - known) | left_out}
 
 
 def _masks(runner: Runner, run: Run) -> bool:

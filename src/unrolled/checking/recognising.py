@@ -8,7 +8,6 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,14 @@ class Node:
     name: str
     t: int | None = None
     kind: str = ""
+
+
+def numbers(value: Any) -> Array | None:
+    """Return a value of theirs as an array of numbers, None if it is none."""
+    try:
+        return np.asarray(value, float)
+    except (TypeError, ValueError):
+        return None
 
 
 def same(value: Array, expected: Array, tolerance: float = TOLERANCE) -> bool:
@@ -122,11 +129,6 @@ class Recogniser:
                 if all(found):
                     return [node for nodes in found for node in nodes]
         return []
-
-    @cached_property
-    def sizes(self) -> frozenset[int]:
-        """How many numbers the known arrays have."""
-        return frozenset(self._by_size)
 
 
 def _known(truth: Truth) -> Iterator[tuple[Node, Array]]:

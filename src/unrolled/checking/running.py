@@ -2,7 +2,7 @@
 
 import ast
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.calling import Outcome, Output, Plan, Reading
+from unrolled.checking.calling.layouts import assembled
+from unrolled.checking.epsilon import kept_from_zero
 from unrolled.checking.order import Order
 from unrolled.checking.problems import Problem, Truth
 from unrolled.checking.program import Program, execute
-from unrolled.checking.recognising import TOLERANCE, Node, Recogniser, difference, laid_out
+from unrolled.checking.recognising import TOLERANCE, Node, Recogniser, difference, laid_out, numbers
 from unrolled.checking.surroundings import restored
 from unrolled.checking.timeline import Fit, Timeline
 from unrolled.checking.watching import Event, Place, Replacement, Watcher, instrument
@@ -47,19 +49,15 @@ class Run:
     nodes: list[list[Node]] = field(default_factory=list)
 
     @cached_property
-    def right(self) -> int:
-        """How many outputs are right."""
-        return sum(
-            off <= self.tolerance for _, expected, off in self.judged if expected is not None
-        )
+    def right(self) -> list[Output]:
+        """The outputs that are right."""
+        return [o for o, right, off in self.judged if right is not None and off <= self.tolerance]
 
     @cached_property
     def wrong(self) -> list[Output]:
         """The outputs that are not."""
         return [
-            o
-            for o, expected, off in self.judged
-            if expected is not None and not off <= self.tolerance
+            o for o, right, off in self.judged if right is not None and not off <= self.tolerance
         ]
 
     @property
@@ -79,51 +77,62 @@ class Run:
         return self.error is None and not self.wrong
 
 
-def run_plan(
-    program: Program,
-    plan: Plan,
-    tree: ast.Module,
-    watcher: Watcher,
-    problem: Problem,
-    twice: bool = False,
-) -> Outcome:
-    """Run a plan on a fresh execution of an instrumented tree; what it changes around it is put back."""
-    with restored() as changed, np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        outcome = plan.run(execute(program, tree, watcher.hooks), problem, twice)
-    outcome.changed += changed
-    return outcome
+class WatchedCode:
+    """What of a program is executed, instrumented once for all the problems that it is run on.
+
+    `lazy` are numbers of places that fail; the places and their numbers are the same whichever they are.
+    """
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.plain = program.definitions(program.tree)
+        self._instrumented: dict[frozenset[int], tuple[ast.Module, list[Place]]] = {}
+
+    def tree(self, lazy: frozenset[int] = frozenset()) -> ast.Module:
+        """Return the instrumented tree."""
+        return self._with(lazy)[0]
+
+    @property
+    def places(self) -> list[Place]:
+        """Every place in the code."""
+        return self._with(frozenset())[1]
+
+    def _with(self, lazy: frozenset[int]) -> tuple[ast.Module, list[Place]]:
+        if lazy not in self._instrumented:
+            self._instrumented[lazy] = instrument(self.plain, lazy)
+        return self._instrumented[lazy]
+
+    def run(
+        self, plan: Plan, watcher: Watcher, problem: Problem, lazy: frozenset[int] = frozenset(),
+        again: str = "", locked: Collection[str] = (),
+    ) -> Outcome:  # fmt: skip
+        """Run a plan on a fresh execution; what it changes around it is put back."""
+        with restored() as changed, np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            namespace = execute(self.program, self.tree(lazy), watcher.hooks)
+            outcome = plan.run(namespace, problem, again, locked)
+        outcome.around += changed
+        return outcome
 
 
 class Runner:
     """Runs one plan on one problem; the truth is that of the problem as `reading` reads it."""
 
     def __init__(
-        self, program: Program, plan: Plan, reading: Reading, problem: Problem, truth: Truth,
+        self, code: WatchedCode, plan: Plan, reading: Reading, problem: Problem, truth: Truth,
         tolerance: float = TOLERANCE, forward_only: bool = False,
     ):  # fmt: skip
-        self.program, self.plan, self.problem, self.truth = program, plan, problem, truth
-        self.reading = reading
+        self.code, self.plan, self.problem, self.truth = code, plan, problem, truth
+        self.program, self.places, self.reading = code.program, code.places, reading
         self.order = Order(truth.table, problem.T, truth.conventions.counting is not None)
         self.recogniser = Recogniser(truth, transposed=not plan.columns)
         self.tolerance, self.forward_only = tolerance, forward_only
         self.timeline: Timeline | None = None
         self.loops: dict[int, Fit] = {}
-        self._compiled: dict[frozenset[int], tuple[Any, list[Place]]] = {}
+        self.epsilon = ""  # how their loss keeps its logarithm from 0
 
-    def code(self, lazy: frozenset[int] = frozenset()) -> tuple[Any, list[Place]]:
-        """Return the instrumented tree and its places."""
-        if lazy not in self._compiled:
-            self._compiled[lazy] = instrument(self.program.definitions(self.program.tree), lazy)
-        return self._compiled[lazy]
-
-    @property
-    def places(self) -> list[Place]:
-        """Every place in the code."""
-        return self.code()[1]
-
-    def run(self, repairs: Sequence[Repair] = (), quiet: bool = False, twice: bool = False) -> Run:
-        """Run the plan with repairs; a quiet run only judges the outputs."""
+    def run(self, repairs: Sequence[Repair] = (), quiet: bool = False, again: str = "") -> Run:
+        """Run the plan with repairs; a quiet run only judges the outputs. `again` is as in Plan.run."""
         if repairs and self.timeline is None:
             self.run()  # tells which round is which step, as far as right values reach,
             self.run(repairs)  # and with them in place all the way
@@ -134,11 +143,9 @@ class Runner:
             else:
                 watcher.replacements[repair.place] = self._replacement(repair, watcher)
         lazy = frozenset(repair.place for repair in repairs if repair.lazy)
-        outcome = run_plan(
-            self.program, self.plan, self.code(lazy)[0], watcher, self.problem, twice
-        )
+        outcome = self.code.run(self.plan, watcher, self.problem, lazy, again)
         with np.errstate(all="ignore"):
-            judged = [self._judged(output) for output in outcome.outputs]
+            judged = [self.judged(output) for output in outcome.outputs]
             if quiet:
                 return Run(watcher, outcome, judged, self.tolerance, self.forward_only)
             nodes = [self.recogniser.nodes(event.value) for event in watcher.events]
@@ -146,18 +153,30 @@ class Runner:
         self.timeline = Timeline(watcher.entries, watcher.events, nodes, self.problem.T)
         return run
 
-    def _judged(self, output: Output) -> tuple[Output, Array | None, float]:
-        """An output with what is expected, and by how much it is off, relative to that."""
+    def judged(self, output: Output) -> tuple[Output, Array | None, float]:
+        """Return an output with what is expected (None: it is not judged), and by how much it is off,
+        relative to that.
+        """
         if self.forward_only and output.quantity[:1] == "d":
             return output, None, 0.0
         expected = self.plan.expected(output, self.truth, self.reading)
         if expected is None:
             return output, None, 0.0
-        try:
-            value = np.asarray(output.value, float)
-        except (TypeError, ValueError):
-            return output, expected, np.inf
-        return output, expected, difference(value, np.asarray(expected, float))
+        value, expected = numbers(output.value), np.asarray(expected, float)
+        off = np.inf if value is None else difference(value, expected)
+        if output.quantity == "loss" and value is not None and not off <= self.tolerance:
+            return self._judged_with_epsilon(output, value, expected, off)
+        return output, expected, off
+
+    def _judged_with_epsilon(
+        self, output: Output, value: Array, expected: Array, off: float
+    ) -> tuple[Output, Array | None, float]:
+        """Judge a loss that may keep its logarithm from 0."""
+        for text, loss in kept_from_zero(self.program.tree, self.truth):
+            if difference(value, np.full(value.shape, loss)) <= self.tolerance:
+                self.epsilon = text
+                return output, np.full(value.shape, loss), 0.0
+        return output, expected, off
 
     def _all_steps(self, place: int) -> Callable[[list[Any]], list[Any]]:
         def steps(given: list[Any]) -> list[Any]:
@@ -181,18 +200,26 @@ class Runner:
 
     def right_value(self, repair: Repair, t: int | None) -> Array | None:
         """Return what belongs at a repaired place at step t, in the legend's layout."""
-        truth, name = self.truth, repair.name
-        if name.endswith("0") and name[:-1] in truth.initial:
-            return truth.initial[name[:-1]]
-        if repair.form == "total" or (name in truth.totals and name not in truth.steps[0]):
-            return truth.totals.get(name)
-        if t is None or name not in truth.steps[t]:
+        name = repair.name
+        if repair.form == "total" and name in self.truth.starts:
+            return self.truth.starts[name]
+        if repair.form == "total":
+            return self.value(name, None)
+        if t is None:
             return None
-        if repair.form == "sum":
-            return sum(truth.steps[k][name] for k in range(t, self.problem.T))
-        if repair.form == "up":
-            return sum(truth.steps[k][name] for k in range(t + 1))
-        return truth.steps[t][name]
+        steps = {"sum": range(t, self.problem.T), "up": range(t + 1)}.get(repair.form, [t])
+        shares = [share for k in steps if (share := self.value(name, k)) is not None]
+        return sum(shares) if shares else None
+
+    def value(self, name: str, t: int | None) -> Array | None:
+        """Return a quantity, or gradients of weights that they keep in one array, at step t or (t None)
+        in all, in the legend's layout; None if there is none.
+        """
+        values = self.truth.totals if t is None else self.truth.steps[t]
+        try:
+            return assembled(name, values, self.reading)
+        except KeyError:
+            return None
 
     def _fitted(self, name: str, expected: Array, theirs: Array | None) -> Array:
         """The right value in the shape that theirs has, or, if it has a wrong one, in that of its kind."""
