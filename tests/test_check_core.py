@@ -859,6 +859,7 @@ def test_what_cannot_be_run_is_said(text, said):
         ("da_next = np.zeros((n_a, m))", "da_next = np.ones((n_a, m))", "da_prev", "start"),
         ("        da_next = da_prev[:, :, t]\n", "", "da", "missing_term"),
         ("da_y[:, :, t] = W_ya.T @ dz_y[:, :, t]", "da_y[:, :, t] = A[:, :, t]", "da_y", "neighbour"),
+        ("W_ya.T @ dz_y[:, :, t]", "W_ya.T @ (omega * (Y_hat[:, :, t - 1] - Y[:, :, t - 1]))", "da_y", "other_step"),
         ("dW_ya = dW_ya + dz_y[:, :, t] @ A[:, :, t].T", "dW_ya = dW_ya + A[:, :, t] @ dz_y[:, :, t].T",
          "dW_ya", "transposed"),
     ],

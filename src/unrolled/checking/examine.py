@@ -222,9 +222,11 @@ class Check:
                 break
             if self.located and runner.problem.kind not in ("plain", *FORWARD_ONLY):
                 break  # what a repair does not reach there is no second mistake
+            if self.unlocated:
+                break  # where a search found nothing, another one takes as long
             located = locate(runner, self.repairs)
             if located is None:
-                if not self.located and not found and not self.unlocated:
+                if not self.located and not found:
                     self._raise_where_strange(run)
                     self.unlocated.append(describing.unlocated(runner, run))
                 break

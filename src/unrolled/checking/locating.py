@@ -205,11 +205,12 @@ class _Search:
 
     @cached_property
     def _first(self) -> dict[Node, int]:
-        """When each quantity was first there."""
+        """When each quantity was first there, at its own step: at another one it is a mistake of theirs."""
         first: dict[Node, int] = {}
         for order, nodes in enumerate(self.run.nodes):
             for node in nodes:
-                first.setdefault(node, order)
+                if node.t is None or self._steps[order] in (node.t, None):
+                    first.setdefault(node, order)
         return first
 
     @cached_property
