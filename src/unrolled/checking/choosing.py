@@ -4,10 +4,10 @@ import ast
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from unrolled.checking.calling import Plan, Way
+from unrolled.checking.calling import Plan, Way, problem_for
 from unrolled.checking.conventions import Choice, choose_reading
 from unrolled.checking.locating import locate
-from unrolled.checking.problems import FORWARD_ONLY, Problem, Truth, draw
+from unrolled.checking.problems import FORWARD_ONLY, Truth
 from unrolled.checking.recognising import TOLERANCE
 from unrolled.checking.running import Runner, WatchedCode
 from unrolled.checking.watching import Watcher
@@ -17,18 +17,11 @@ _Score = tuple[bool, int, int, bool]
 
 def runner_for(code: WatchedCode, choice: Choice, kind: str) -> Runner:
     """Return a runner on a problem of a kind, as the choice reads it."""
-    plan, problem = choice.plan, _problem(choice.plan, kind)
+    plan, problem = choice.plan, problem_for(choice.plan, kind)
     truth = Truth(plan.problem(problem, choice.reading), choice.conventions)
     tolerance = 1e-5 if kind == "saturated" else TOLERANCE
     forward_only = kind in FORWARD_ONLY
     return Runner(code, plan, choice.reading, problem, truth, tolerance, forward_only)
-
-
-def _problem(plan: Plan, kind: str) -> Problem:
-    return draw(
-        kind, plan.cell, labels=plan.labels, one_column=plan.one_column, one_step=plan.one_step,
-        tied=plan.tied, fixed=plan.fixed,
-    )  # fmt: skip
 
 
 def choices(code: WatchedCode, possible: Sequence[Plan]) -> tuple[list[Choice], list[Plan]]:
@@ -74,7 +67,7 @@ def _best(
 
 
 def _tried(code: WatchedCode, plan: Plan) -> tuple[_Score, Choice]:
-    problem, watcher = _problem(plan, "plain"), Watcher()
+    problem, watcher = problem_for(plan, "plain"), Watcher()
     outcome = code.run(plan, watcher, problem)
     choice = choose_reading(plan, problem, watcher.events, outcome)
     run = runner_for(code, choice, "plain").run(quiet=True)
@@ -85,7 +78,7 @@ def _tried(code: WatchedCode, plan: Plan) -> tuple[_Score, Choice]:
 def _functions(code: WatchedCode, plan: Plan) -> Collection[ast.FunctionDef]:
     """Return the functions in which something is computed when a plan runs."""
     watcher = Watcher()
-    code.run(plan, watcher, _problem(plan, "plain"))
+    code.run(plan, watcher, problem_for(plan, "plain"))
     lines = {code.places[event.place].line for event in watcher.events}
     functions = (n for n in ast.walk(code.program.tree) if isinstance(n, ast.FunctionDef))
     return {f for f in functions if lines & set(range(f.lineno, (f.end_lineno or 0) + 1))}

@@ -21,10 +21,11 @@ from unrolled.checking.watching import Event
 Array = Any
 DEFAULT = Counting()
 _UNIT = Counting(over=())
+_KEEPS = str(Path(variants.__file__).with_name("gru_keep.py"))
 _VARIANTS = {
     "gru": (
         "gru_reset_after",
-        str(Path(variants.__file__).with_name("gru_keep.py")),
+        _KEEPS,
         str(Path(variants.__file__).with_name("gru_keep_reset_after.py")),
     )
 }
@@ -70,7 +71,7 @@ def choose_reading(
     doubtful = None
     for variant in _variants(plain, plan.cell):
         other = choice(best.reading, variant)
-        keeps = variant.cell == _VARIANTS["gru"][1]  # told by u alone, which may be what is wrong
+        keeps = variant.cell == _KEEPS  # told by u alone, which may be what is wrong
         if keeps and doubtful is None and other.recognised == best.recognised:
             doubtful = with_counting(other).conventions
         elif other.recognised > best.recognised:

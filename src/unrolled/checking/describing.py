@@ -67,7 +67,7 @@ def unlocated(runner: Runner, run: Run) -> Finding:
 
 def _stopped(runner: Runner, run: Run, error: BaseException) -> Finding:
     """Return the finding where their code failed, and no replaced value lets it go on."""
-    spot = crash_spot(str(runner.program.path), error)
+    spot = crash_spot(runner.program.path, error)
     line = spot[0] if spot else None
     quantity = next((n.name for n in runner.order.needs if n not in node_set(run, runner)), "")
     message = f"their code failed here on a valid problem: {type(error).__name__}: {error}"

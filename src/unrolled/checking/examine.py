@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -141,14 +142,7 @@ class Check:
             self._locate_on(self._runner(kind))
         self._padded()
         found = self._described()
-        if found and found[0].cause.certainty == "none":
-            first = self._runner("plain").run(quiet=True)
-            of_kinds = isinstance(first.error, AttributeError | TypeError | KeyError)
-            unexplained = all(one.cause.certainty == "none" for one in found)
-            if of_kinds or (
-                first.error is not None and unexplained
-            ):  # nothing tells why it never ran
-                self._raise_where_strange(first)
+        self._raise_where_unexplained(found)
         found += self.unlocated
         self.choices += self._changed()
         found += [] if self.located or self.unlocated else self._second_call()
@@ -168,7 +162,7 @@ class Check:
     def _raise_where_not_run(self) -> None:
         """Raise UnrolledError where a name was left out, or sizes clash that are theirs and ours."""
         unclear, left_out = self.choice.plan.unclear, self.program.left_out
-        error = self._runner("plain").run(quiet=True).error
+        error = self._first.error
         if isinstance(error, NameError) and error.name in left_out:
             raise UnrolledError(
                 f"{self.program.path}, {left_out[error.name]}, so that {error.name} is not there"
@@ -184,6 +178,13 @@ class Check:
                     f"{self.program.path} cannot be run on fresh problems: {unclear}"
                 )
 
+    def _raise_where_unexplained(self, found: Sequence[Finding]) -> None:
+        """Raise UnrolledError where the code never ran, and what was found does not tell why."""
+        error, unsure = self._first.error, [one.cause.certainty == "none" for one in found]
+        misused = isinstance(error, AttributeError | TypeError | KeyError)
+        if error is not None and unsure[:1] == [True] and (misused or all(unsure)):
+            self._raise_where_strange(self._first)
+
     def _raise_where_strange(self, run: Run) -> None:
         """Raise UnrolledError where nothing of a run is known, so that it may be called in a wrong way."""
         endless = isinstance(run.error, EndlessLoopError)
@@ -194,6 +195,11 @@ class Check:
             f"{self.choice.plan.describe()}: nothing in this is what a recurrent network computes, so "
             f"it may be meant to be called otherwise{why}; a binding can say how (docs/check.md)"
         )
+
+    @cached_property
+    def _first(self) -> Run:
+        """The run of their code as it is, on the plain problem."""
+        return self._runner("plain").run(quiet=True)
 
     def _runner(self, kind: str) -> Runner:
         """A runner that knows which loops run over time from those before it."""
@@ -312,15 +318,14 @@ class Check:
         return [
             f"{name} is changed in place{self._where_written(runner, name)}: whoever passes it in has "
             "other numbers afterwards"
-            for name in runner.run(quiet=True).outcome.changed
+            for name in self._first.outcome.changed
         ]
 
     def _where_written(self, runner: Runner, name: str) -> str:
         """The line that fails once an argument cannot be written to, in words; "" if none does."""
         watcher = Watcher(quiet=True)
         error = self.code.run(runner.plan, watcher, runner.problem, locked=(name,)).error
-        read_only = error is not None and "read-only" in str(error)
-        spot = crash_spot(str(self.program.path), error) if error and read_only else None
+        spot = crash_spot(self.program.path, error) if "read-only" in str(error) else None
         return f" in line {spot[0]}" if spot else ""
 
     def _described(self) -> list[Finding]:

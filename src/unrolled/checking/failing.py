@@ -57,7 +57,7 @@ def name_failure(runner: Runner, located: Located, name: str) -> Cause:
 def _failed(runner: Runner, located: Located) -> tuple[ast.AST, str, Sequence[ast.AST]] | None:
     """The syntax that failed, the smallest operation that spans the spot; what it does, on what."""
     error = located.run.outcome.error
-    spot = None if error is None else crash_spot(str(runner.program.path), error)
+    spot = crash_spot(runner.program.path, error)
     if spot is None:
         return None
     line, last, column, end = spot
@@ -100,12 +100,11 @@ def _shape(runner: Runner, name: str, columns: bool) -> tuple[int, ...]:
 def _operand(runner: Runner, located: Located, node: ast.AST) -> Operand | None:
     """An operand with its name in the legend, that of its own step first; None if it is no array."""
     numbers = {place.number for place in runner.places if place.node is node}
-    run, timeline = located.run, runner.timeline
+    run = located.run
     for k in range(len(run.watcher.events) - 1, -1, -1):
         event = run.watcher.events[k]
         if event.place in numbers and event.value is not None:
-            t = timeline.of(event.rounds, run.watcher.entries) if timeline else None
-            return _named(run.nodes[k], event.value, t)
+            return _named(run.nodes[k], event.value, runner.step(event, run.watcher))
     value = _left_behind(runner, run.outcome.error, node)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
         return None

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.missing import is_summed, missing_nodes
-from unrolled.checking.places import around, crash_spot, is_load, names_it, root
+from unrolled.checking.places import failing, is_load, names_it, root
 from unrolled.checking.recognising import Node, laid_out
 from unrolled.checking.running import Repair, Run, Runner, node_set
 from unrolled.checking.watching import EndlessLoopError, Place
@@ -224,9 +224,7 @@ class _Search:
     @cached_property
     def _steps(self) -> list[int | None]:
         """The step of each event."""
-        if self.timeline is None:
-            return [None] * len(self.events)
-        return [self.timeline.of(e.rounds, self.run.watcher.entries) for e in self.events]
+        return [self.runner.step(event, self.run.watcher) for event in self.events]
 
     @cached_property
     def _begun(self) -> list[int]:
@@ -240,9 +238,7 @@ class _Search:
     @cached_property
     def _failing(self) -> list[Place]:
         """The place where the code failed and those around it, innermost first."""
-        error = self.run.error
-        spot = crash_spot(str(self.runner.program.path), error) if error is not None else None
-        return [] if spot is None else around(self.runner.places, spot)
+        return failing(self.runner.places, self.runner.program.path, self.run.error)
 
 
 def _total(node: Node) -> str:

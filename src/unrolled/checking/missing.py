@@ -8,7 +8,7 @@ import numpy as np
 
 from unrolled.checking.calling.layouts import parts
 from unrolled.checking.order import Order
-from unrolled.checking.places import around, crash_spot, meant, names_it, root
+from unrolled.checking.places import failing, meant, names_it, root
 from unrolled.checking.recognising import Node
 from unrolled.checking.running import Repair, Run, Runner, node_set, stacked_nodes
 
@@ -65,11 +65,10 @@ def _stacked(runner: Runner, run: Run, implied: set[Node]) -> list[Node]:
 
 def _crashed(runner: Runner, run: Run) -> list[Node]:
     """Return what the statement in which the code failed should give: even if a part of it looks right."""
-    spot = None if run.error is None else crash_spot(str(runner.program.path), run.error)
-    inside = [] if spot is None else around(runner.places, spot)
-    if not inside or not run.watcher.events or runner.timeline is None:
+    inside = failing(runner.places, runner.program.path, run.error)
+    if not inside or not run.watcher.events:
         return []
-    t = runner.timeline.of(run.watcher.events[-1].rounds, run.watcher.entries)
+    t = runner.step(run.watcher.events[-1], run.watcher)
     statement = runner.places[root(runner.places, inside[0].number)]
     names = {n for target in statement.targets for n in meant(target, runner.problem.cell)}
     found = [Node(name, t) for name in sorted(names)]

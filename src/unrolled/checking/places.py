@@ -4,6 +4,7 @@ import ast
 import functools
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from unrolled.checking import names
 from unrolled.checking.calling.layouts import parts
@@ -55,20 +56,25 @@ def bare(target: str) -> str:
 Spot = tuple[int, int, int, int]  # line, last line, column, column of the end
 
 
-def crash_spot(path: str, error: BaseException) -> Spot | None:
-    """Return where in a file of theirs the innermost thing failed; None if it was not in it."""
+def crash_spot(path: Path, error: BaseException | None) -> Spot | None:
+    """Return where in a file of theirs the innermost thing failed; None if nothing did, or not in it."""
+    if error is None:
+        return None
     frames = traceback.TracebackException.from_exception(error).stack
     for frame in reversed(frames):
-        if frame.filename == path and frame.lineno is not None:
+        if frame.filename == str(path) and frame.lineno is not None:
             last = frame.end_lineno or frame.lineno
             return frame.lineno, last, frame.colno or 0, frame.end_colno or 0
     return None
 
 
-def around(places: Sequence[Place], spot: Spot) -> list[Place]:
-    """Return the places around a spot, innermost first; where it lies in none, as when an array does not
-    fit into its target, those that are assigned or added in its lines.
+def failing(places: Sequence[Place], path: Path, error: BaseException | None) -> list[Place]:
+    """Return the places around what failed, innermost first; where it lies in none, as when an array does
+    not fit into its target, those that are assigned or added in its lines.
     """
+    spot = crash_spot(path, error)
+    if spot is None:
+        return []
     inside = [p for p in places if p.kind not in ("loop", "updated") and _spans(p.node, spot)]
     if not inside:
         first, last = spot[:2]

@@ -172,11 +172,19 @@ class Runner:
         self, output: Output, value: Array, expected: Array, off: float
     ) -> tuple[Output, Array | None, float]:
         """Judge a loss that may keep its logarithm from 0."""
-        for text, loss in kept_from_zero(self.program.tree, self.truth):
+        for text, loss in self._losses_kept_from_zero:
             if difference(value, np.full(value.shape, loss)) <= self.tolerance:
                 self.epsilon = text
                 return output, np.full(value.shape, loss), 0.0
         return output, expected, off
+
+    @cached_property
+    def _losses_kept_from_zero(self) -> list[tuple[str, float]]:
+        return list(kept_from_zero(self.program.tree, self.truth))
+
+    def step(self, event: Event, watcher: Watcher) -> int | None:
+        """Return the step at which something was seen; None outside of time, or where nothing tells."""
+        return None if self.timeline is None else self.timeline.of(event.rounds, watcher.entries)
 
     def _all_steps(self, place: int) -> Callable[[list[Any]], list[Any]]:
         def steps(given: list[Any]) -> list[Any]:
@@ -191,8 +199,7 @@ class Runner:
 
     def _replacement(self, repair: Repair, watcher: Watcher) -> Replacement:
         def right(event: Event) -> Array | None:
-            t = self.timeline.of(event.rounds, watcher.entries) if self.timeline else None
-            expected = self.right_value(repair, t)
+            expected = self.right_value(repair, self.step(event, watcher))
             theirs = None if repair.lazy else event.value  # what failed may have a wrong shape
             return None if expected is None else self._fitted(repair.name, expected, theirs)
 
@@ -238,7 +245,7 @@ def node_set(run: Run, runner: Runner) -> set[Node]:
     """Return every quantity that a run computed, each at its step: at another one it is of no use."""
     found: set[Node] = set()
     for event, nodes in zip(run.watcher.events, run.nodes, strict=True):
-        t = runner.timeline and runner.timeline.of(event.rounds, run.watcher.entries)
+        t = runner.step(event, run.watcher)
         for node in nodes:
             if t is None or node.kind or node.t in (t, None):
                 found |= set(_meant(node, runner.problem.T))

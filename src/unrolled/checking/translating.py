@@ -46,7 +46,7 @@ def translated(runner: Runner, run: Run, place: Place, event: Event) -> Expressi
 class _Translation:
     def __init__(self, runner: Runner, run: Run, event: Event):
         self.runner, self.run = runner, run
-        self.t = runner.timeline and runner.timeline.of(event.rounds, run.watcher.entries)
+        self.t = runner.step(event, run.watcher)
         self.by_node: dict[int, list[int]] = {}
         for place in runner.places:
             self.by_node.setdefault(id(place.node), []).append(place.number)

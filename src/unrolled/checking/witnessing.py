@@ -19,7 +19,7 @@ Array = Any
 def events_at(runner: Runner, run: Run, place: int) -> list[tuple[int | None, Event]]:
     """Return what was seen at a place, with its step."""
     return [
-        (runner.timeline.of(event.rounds, run.watcher.entries) if runner.timeline else None, event)
+        (runner.step(event, run.watcher), event)
         for event in run.watcher.events
         if event.place == place and event.value is not None
     ]
@@ -84,10 +84,11 @@ def _of_total(
     """
     if not events or events[-1][0] is not None:
         return [event for _, event in events[-1:]]
-    expected = np.ravel(np.asarray(runner.value(name, None)))
+    right = np.asarray(runner.value(name, None))
+    expected = np.ravel(right)
 
     def resemblance(event: Event) -> float:
-        value = np.ravel(to_legend(runner, name, event.value, np.asarray(runner.value(name, None))))
+        value = np.ravel(to_legend(runner, name, event.value, right))
         if value.shape != expected.shape or not np.any(value):
             return -1.0
         return float(abs(value @ expected) / np.linalg.norm(value) / np.linalg.norm(expected))

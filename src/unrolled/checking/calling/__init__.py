@@ -13,16 +13,15 @@ from unrolled.checking.calling import arguments, usage
 from unrolled.checking.calling.entries import Entry, Way, entries, last_word, ways
 from unrolled.checking.calling.layouts import WITH_BIAS, Layout, Reading, parts, readings
 from unrolled.checking.calling.outputs import Output, returned
-from unrolled.checking.calling.plan import Plan
+from unrolled.checking.calling.plan import Plan, problem_for
 from unrolled.checking.calling.run import KEPT, Outcome
 from unrolled.checking.names import GATES, is_parameter, meanings, resolve
-from unrolled.checking.problems import draw
 from unrolled.checking.program import SCRIPT, Program, execute
 from unrolled.checking.surroundings import restored
 from unrolled.errors import UnrolledError
 from unrolled.notation import entry as entry_of
 
-__all__ = ["KEPT", "Layout", "Outcome", "Output", "Plan", "Reading", "Way", "plans"]
+__all__ = ["KEPT", "Layout", "Outcome", "Output", "Plan", "Reading", "Way", "plans", "problem_for"]
 
 _MOST = 12
 _KEPT = ("x", "y", "parameters", "weight")  # what an argument of the same name is again
@@ -86,16 +85,7 @@ def _that_run(program: Program, possible: list[Plan]) -> list[Plan]:
     tree = program.definitions(program.tree)
 
     def stopped(plan: Plan) -> int:
-        problem = draw(
-            "plain",
-            plan.cell,
-            0,
-            plan.labels,
-            plan.one_column,
-            plan.one_step,
-            plan.tied,
-            plan.fixed,
-        )
+        problem = problem_for(plan, "plain")
         with restored(), np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return stages.index(plan.run(execute(program, tree, {}), problem).stage)

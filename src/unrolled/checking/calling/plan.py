@@ -13,7 +13,7 @@ from unrolled.checking.calling.layouts import Layout, Reading, assembled, parts,
 from unrolled.checking.calling.outputs import Output
 from unrolled.checking.calling.run import Outcome, Run
 from unrolled.checking.names import is_parameter
-from unrolled.checking.problems import Problem, Truth
+from unrolled.checking.problems import Problem, Truth, draw
 from unrolled.checking.program import SCRIPT
 
 Array = Any
@@ -223,3 +223,11 @@ def _clipped(array: Array, output: Output) -> Array:
     round_bound = float(bound) == float(f"{bound:.3g}")
     clips = bound > _SMALLEST_CLIP and round_bound and beyond.any()
     return np.clip(array, -bound, bound) if clips else array
+
+
+def problem_for(plan: Plan, kind: str) -> Problem:
+    """Return the fresh problem of a kind that a plan can be run on."""
+    return draw(
+        kind, plan.cell, labels=plan.labels, one_column=plan.one_column, one_step=plan.one_step,
+        tied=plan.tied, fixed=plan.fixed,
+    )  # fmt: skip
