@@ -76,7 +76,7 @@ MISTAKES = [
     (SCRIPT, '        at = 0\n        h = np.zeros((H, 1))', '        at = 0', 'a0', 'kept_across_epochs', 'at = 0'),
     (SCRIPT, 'np.random.normal(0, 0.1, (H, H))', 'np.random.normal(0, 100, (H, H))', 'initial_parameters', 'saturates', 'Whh = np.random.normal(0, 100, (H, H))'),
 ]  # fmt: skip
-ADVICE = ("saturates", "scaled", "rate_too_large")
+ADVICE = ("alike", "saturates", "scaled", "rate_too_large")
 
 # other ways to do it right
 RIGHTS = [

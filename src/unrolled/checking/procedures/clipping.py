@@ -1,22 +1,24 @@
 """Clipping: what becomes of gradients that are too large, against a clip by value or by norm."""
 
 import ast
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from unrolled.checking.procedures.findings import Examined, exact, finding
-from unrolled.checking.procedures.iterations import Iteration
+from unrolled.checking.procedures.iterations import Iteration, gradient_name
 from unrolled.checking.procedures.roles import Function, gradient_of
-from unrolled.checking.procedures.running import Program, Training, callable_of
-from unrolled.checking.procedures.tracing import leaves, named, near, quiet
+from unrolled.checking.procedures.running import Program, Training, bound
+from unrolled.checking.procedures.tracing import leaves, named, near, quiet, same
 from unrolled.checking.report import Finding, Worst
 
 Array = Any
 Arrays = Mapping[str, Array]
 
 LIMIT = 0.7
+_BOUNDS = ("minimum", "maximum", "min", "max")
 
 
 def by_value(gradients: Arrays, limit: float) -> dict[str, Array]:
@@ -49,6 +51,8 @@ VARIANTS: dict[str, tuple[Callable[[Array, float], Array], str]] = {
     "size": (lambda g, v: np.clip(np.abs(g), 0, v), "the clipped gradients have lost their sign"),
     "signs_only": (lambda g, v: v * np.sign(g), "every entry becomes the limit with its sign, small ones too"),
     "dropped": (lambda g, v: np.where(np.abs(g) > v, 0, g), "entries beyond the limit become 0, not the limit"),
+    "bounds_exchanged": (lambda g, v: np.full_like(g, -v), "the bounds are exchanged: every entry becomes −limit"),
+    "bounds_exchanged_above": (lambda g, v: np.full_like(g, v), "the bounds are exchanged: every entry becomes the limit"),
     "unit": (lambda g, v: np.clip(g, -1, 1), "gradients are clipped to −1 … 1, whatever the limit is"),
     "always_scaled": (lambda g, v: g * v / np.linalg.norm(g), "gradients are scaled to the limit even where their norm is smaller"),
     "scaled_by_limit": (lambda g, v: g * v, "gradients are multiplied by the limit"),
@@ -80,13 +84,22 @@ NORMS: dict[str, tuple[Callable[[Arrays, float], dict[str, Array]], str]] = {
 }  # fmt: skip
 
 
+def _alone(
+    scaling: Callable[[Arrays, float], dict[str, Array]],
+) -> Callable[[Arrays, float], dict[str, Array]]:
+    return lambda g, v: {n: scaling({n: one}, v)[n] for n, one in g.items()}
+
+
+EACH = {f"each_{id}": (_alone(scaling), message) for id, (scaling, message) in NORMS.items()}
+
+
 def examine_clipping(
     program: Program, training: Training | None, done: list[Iteration], examined: Examined
 ) -> None:
     """Add what is wrong with their clipping function, or that it clips."""
     for function in program.having("clip"):
         try:
-            outcome = _outcome(program, function, training)
+            outcome = _outcome(Clip(program, function, training, done))
         except Exception as error:
             examined.untestable.append(f"`{function.name}` could not be run: {error}")
             continue
@@ -98,38 +111,146 @@ def examine_clipping(
             examined.findings.append(outcome)
 
 
-def _outcome(
-    program: Program, function: Function, training: Training | None
-) -> Finding | str | None:
-    """A finding, why it cannot be tested, or None where it is right."""
-    roles = {name: program.role(name) for name in function.arguments}
-    holder = next((n for n, r in roles.items() if r == "gradients"), None)
-    if holder is None:
-        return _one_array(program, function, roles)
-    given = _gradients(program, function, training)
-    if not given:
+def _outcome(clip: "Clip") -> Finding | str | None:
+    """A finding, why it cannot be tested, or None where it is right at one of the limits it may have."""
+    if not clip.paths:
         return "it does not show which gradients it takes"
-    small = {n: g * 0.01 for n, g in given.items()}
-    kept = {n: g.copy() for n, g in given.items()}
-    yours = _run(program, function, given, roles)
-    calm = _run(program, function, {n: g.copy() for n, g in small.items()}, roles)
-    if not yours or not calm:
-        return "it returns no gradients under the names that it takes"
-    return _judged(program, function, kept, yours, (small, calm))
+    outcomes = [clip.judged(limit) for limit in clip.limits()]
+    if None in outcomes:
+        return None
+    found = [o for o in outcomes if isinstance(o, Finding)]
+    return found[0] if found else next(iter(outcomes), "it does not show at what limit it clips")
+
+
+class Clip:
+    """One clipping function of theirs: the arguments that hold gradients, and how it is called.
+
+    `like` are those arguments as the training passed them, or as their names let one make them;
+    `paths` lead to the gradients in them.
+    """
+
+    def __init__(
+        self, program: Program, function: Function, training: Training | None, done: list[Iteration]
+    ):
+        self.program, self.function = program, function
+        calls = training.trace.calls if training else []
+        self.call = next((c for c in calls if c.name == function.name and c.given), None)
+        self.recorded = self.call.given if self.call else {}
+        gradients = list(done[0].gradients.values()) if done else []
+        self.like = self._held(gradients) or self._made()
+        shapes = {g.shape for g in gradients}
+        held = {p: v for p, v in leaves(self.like).items() if v.ndim}
+        self.paths = [p for p in held if gradient_name(program, p)]
+        self.paths = self.paths or [p for p, v in held.items() if not shapes or v.shape in shapes]
+
+    def _held(self, gradients: list[Array]) -> dict[str, Any]:
+        """The recorded arguments in which the training's gradients stand."""
+        return {
+            n: value for n, value in self.recorded.items()
+            if any(same(v, g) for v in leaves(value).values() for g in gradients if g.ndim)
+            or self.program.role(n) == "gradients"
+        }  # fmt: skip
+
+    def _made(self) -> dict[str, Any]:
+        """Arguments for a function that no training calls: a dictionary by the keys that it names."""
+        named_so = [n for n in self.function.arguments if gradient_of(n)]
+        if named_so:
+            return {n: np.ones((3, 4)) for n in named_so}
+        for name in self.function.arguments:
+            if self.program.role(name) == "gradients":
+                nodes = ast.walk(self.function.node)
+                texts = [n.value for n in nodes if isinstance(n, ast.Constant)]
+                keys = [t for t in texts if isinstance(t, str) and gradient_of(t)]
+                keys = keys or ["dWaa", "dWax", "dWya", "db", "dby"]
+                return {name: {k: np.ones((3, 4)) for k in keys}}
+        roles = {n: self.program.role(n) for n in self.function.arguments}
+        rest = [n for n, r in roles.items() if r not in ("limit", "learning_rate", "seed")]
+        return {rest[0]: np.ones((3, 4))} if len(rest) == 1 else {}
+
+    def limits(self) -> list[float]:
+        """What it may clip at: an argument that is ours to choose, or numbers that it sees."""
+        if any(self.program.role(n) == "limit" for n in self.function.arguments):
+            return [LIMIT]
+        names = {named(n) for n in ast.walk(self.function.node)}
+        seen = self.call.before if self.call else leaves(self.program.fresh(), depth=1)
+        found = {p: float(v) for p, v in seen.items() if p[-1] in names and not v.ndim}
+        first = [v for p, v in found.items() if self.program.role(p[-1]) == "limit"]
+        consts = (getattr(n, "value", None) for n in ast.walk(self.function.node))
+        numbers = [float(v) for v in consts if isinstance(v, int | float) and v is not True]
+        return list(dict.fromkeys(v for v in [*first, *found.values(), *numbers] if v > 1e-4))
+
+    def run(self, gradients: Mapping[str, Array], limit: float) -> dict[str, Array] | None:
+        """What it makes of gradients, by their paths: returned, or changed in place; None where neither."""
+        namespace = self.program.fresh()
+        held = copy.deepcopy(self.like)
+        for path, array in _arrays(held):
+            array[...] = gradients.get("/".join(path), 0.0)
+        rest = {n: v for n, v in self.recorded.items() if self.program.role(n) != "limit"}
+        with quiet():
+            fixed = {**copy.deepcopy(rest), **held}
+            given = self.program.arguments(self.function, {"limit": limit}, fixed)
+            result = bound(self.program, namespace, self.function)(**given)
+        self._held_last = held
+        return self._read(result) or self._read(held)
+
+    def in_place(self) -> bool:
+        """Whether it changes the gradients that it is given, or where that cannot be seen."""
+        shapes = {p: v.shape for p, v in leaves(self.like).items()}
+        for limit in self.limits():
+            large = {"/".join(p): np.full(shapes[p], 3 * limit) for p in self.paths}
+            self.run(large, limit)
+            left = self._read(self._held_last)
+            if left is None or not all(np.array_equal(left[n], v) for n, v in large.items()):
+                return True
+        return not self.paths or not self.limits()
+
+    def _read(self, result: Any) -> dict[str, Array] | None:
+        found = {p: v for p, v in leaves(result).items() if v.ndim}
+        like = {p: v.shape for p, v in leaves(self.like).items()}
+        by_end = {p[-1]: v for p, v in found.items() if p}
+        names = [p[-1] for p in self.paths]
+        if len(set(names)) == len(names) and all(n in by_end for n in names):
+            read = [by_end[n] for n in names]
+        else:
+            read = list(found.values())[: len(names)]
+        if [v.shape for v in read] != [like[p] for p in self.paths]:
+            return None
+        return {"/".join(p): v for p, v in zip(self.paths, read, strict=True)}
+
+    def judged(self, limit: float) -> Finding | str | None:
+        """A finding, why it cannot be tested, or None where it clips at this limit."""
+        rng = np.random.default_rng(3)
+        shapes = {p: v.shape for p, v in leaves(self.like).items()}
+        large = {"/".join(p): rng.normal(size=shapes[p]) * 3 * limit for p in self.paths}
+        calm = _scaled(large, limit / 10 / _norm(large))
+        yours, still = self.run(large, limit), self.run(calm, limit)
+        if not yours or not still:
+            return "it returns no gradients like those that it takes"
+        return _judged(self.program, self.function, large, yours, (calm, still), limit)
+
+
+def _arrays(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Array]]:
+    """All arrays of floats inside dictionaries, lists and tuples, with the keys that lead to them."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        yield path, value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(
+        value, list | tuple) else ()  # fmt: skip
+    for key, inner in items:
+        yield from _arrays(inner, (*path, str(key)))
 
 
 def _judged(
-    program: Program, function: Function, given: Arrays, yours: Arrays, calm: tuple[Arrays, Arrays]
-) -> Finding | str | None:
-    limit = LIMIT
+    program: Program, function: Function, given: Arrays, yours: Arrays,
+    calm: tuple[Arrays, Arrays], limit: float,
+) -> Finding | str | None:  # fmt: skip
     for right in RIGHT:
         expected, still = right(given, limit), right(calm[0], limit)
         # some add a small number to the norm
         if _all_near(yours, expected, 1e-4) and _all_near(calm[1], still, 1e-4):
             return None
-    for id, (scaling, message) in NORMS.items():
+    for id, (scaling, message) in (NORMS | EACH).items():
         made, still = scaling(given, limit), scaling(calm[0], limit)
-        if _all_near(yours, made) and _all_near(calm[1], still):
+        if _all_near(yours, made, 1e-4) and _all_near(calm[1], still, 1e-4):
             return _finding(program, function, yours, by_norm(given, limit), f"norm_{id}", message)
     expected = by_value(given, limit)
     for id, (variant, message) in VARIANTS.items():
@@ -138,7 +259,7 @@ def _judged(
             return _finding(program, function, yours, expected, id, message)
     off = [n for n in yours if not near(yours[n], expected[n])]
     if off and len(off) < len(yours):
-        names = ", ".join(sorted(off))
+        names = ", ".join(sorted(n.rpartition("/")[2] for n in off))
         for id, (variant, message) in VARIANTS.items():
             if all(near(yours[n], variant(given[n], limit)) for n in off):
                 message = f"{message}, for {names} only"
@@ -161,9 +282,10 @@ def _finding(
 ) -> Finding:
     off = [n for n in yours if not near(yours[n], expected[n])]
     name = off[0] if off else next(iter(yours))
+    called = name.rpartition("/")[2]
     line = norm_line(function, id) if id.startswith("norm_") else clip_line(function)
     return finding(
-        program, "clipped_gradients", name, line, exact(id, message),
+        program, "clipped_gradients", called, line, exact(id, message),
         worst=Worst.between(yours[name], expected[name]),
     )  # fmt: skip
 
@@ -172,7 +294,8 @@ def norm_line(function: Function, id: str) -> int:
     """Return the line of the condition where it is wrong, or the one that multiplies or divides."""
     nodes = list(ast.walk(function.node))
     tests = [n.lineno for n in nodes if isinstance(n, ast.If | ast.IfExp)]
-    if id == "norm_inverted" and tests:
+    tests += [n.lineno for n in nodes if isinstance(n, ast.Call) and named(n.func) in _BOUNDS]
+    if id.endswith("inverted") and tests:
         return tests[0]
     moves = [
         n.lineno
@@ -187,8 +310,7 @@ def clip_line(function: Function) -> int:
     """Return the line of a function that clips: its last call of clip, minimum or maximum."""
     found = [function.node.body[-1].lineno]
     for node in ast.walk(function.node):
-        words = ("clip", "minimum", "maximum", "min", "max", "where")
-        if isinstance(node, ast.Call) and named(node.func) in words:
+        if isinstance(node, ast.Call) and named(node.func) in ("clip", "where", *_BOUNDS):
             found.append(node.lineno)
     if len(found) > 1:
         return found[1]
@@ -200,53 +322,3 @@ def _scales(function: Function) -> bool:
     nodes = (n for n in ast.walk(function.node) if isinstance(n, ast.Assign | ast.AugAssign))
     inner = (getattr(i, "op", None) for n in nodes for i in ast.walk(n))
     return any(isinstance(op, ast.Mult | ast.Div) for op in inner)
-
-
-def _gradients(program: Program, function: Function, training: Training | None) -> dict[str, Array]:
-    """Large gradients under the keys that the function was given, or that it names."""
-    rng = np.random.default_rng(3)
-    shapes: dict[str, tuple[int, ...]] = {}
-    for call in training.trace.calls if training else ():
-        if call.name == function.name:
-            for path, value in call.before.items():
-                if program.role(path[0]) == "gradients" and len(path) == 2 and gradient_of(path[1]):
-                    shapes[path[1]] = value.shape
-    if not shapes:
-        texts = [n.value for n in ast.walk(function.node) if isinstance(n, ast.Constant)]
-        shapes = {t: (3, 4) for t in texts if isinstance(t, str) and gradient_of(t)}
-    shapes = shapes or dict.fromkeys(("dWaa", "dWax", "dWya", "db", "dby"), (3, 4))
-    return {n: rng.normal(size=s) * 3 * LIMIT for n, s in shapes.items()}
-
-
-def _run(
-    program: Program, function: Function, gradients: dict[str, Array], roles: Mapping[str, str]
-) -> dict[str, Array]:
-    """What the function makes of gradients: returned, or changed in place."""
-    program.fresh()
-    namespace = program.fresh()
-    known = {"gradients": gradients, "limit": LIMIT}
-    given = program.arguments(function, known)
-    with quiet():
-        result = callable_of(namespace, function)(**given)
-    found = leaves(gradients if result is None else result)
-    return {p[-1]: v for p, v in found.items() if p[-1] in gradients}
-
-
-def _one_array(
-    program: Program, function: Function, roles: Mapping[str, str]
-) -> Finding | str | None:
-    """A function of one gradient."""
-    rest = [n for n, r in roles.items() if r not in ("limit", "learning_rate", "seed")]
-    if len(rest) != 1:
-        return "it does not say which argument holds the gradients"
-    rng = np.random.default_rng(3)
-    given = {"gradient": rng.normal(size=(3, 4)) * 3 * LIMIT}
-    calm = {"gradient": given["gradient"] * 0.01}
-    outcomes = []
-    for one in (given, calm):
-        value = one["gradient"].copy()
-        arguments = {n: LIMIT for n, r in roles.items() if r == "limit"} | {rest[0]: value}
-        with quiet():
-            result = callable_of(program.fresh(), function)(**arguments)
-        outcomes.append({"gradient": value if result is None else np.asarray(result)})
-    return _judged(program, function, given, outcomes[0], (calm, outcomes[1]))

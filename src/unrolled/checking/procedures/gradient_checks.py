@@ -1,17 +1,27 @@
 """Their own gradient check: does it accept right gradients, does it notice wrong ones, and if not why."""
 
 import ast
+import contextlib
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from unrolled.checking.procedures.changing import changed
 from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration, parameters_in
-from unrolled.checking.procedures.roles import Function
-from unrolled.checking.procedures.running import Namespace, Program, Training, initial, stream
+from unrolled.checking.procedures.roles import Function, is_parameter
+from unrolled.checking.procedures.running import (
+    Namespace,
+    Program,
+    Training,
+    bound,
+    initial,
+    put,
+    stream,
+)
 from unrolled.checking.procedures.tracing import (
     Call,
     Trace,
@@ -71,12 +81,11 @@ class _Check:
         self.given = done[min(1, len(done) - 1)].forward.given if done else {}
         self.namespace = training.namespace if training and training.name == "<module>" else None
         self.result: Any = None
+        self._scaled, self._gradients = False, 0
 
     def outcome(self) -> Finding | str | None:
         """A finding, why it cannot be tested, or None where it is right."""
-        if self.function.owner:
-            return "it is a method"
-        trace = self._run(1.0)
+        trace = self._run(right_gradients)
         if trace.stopped and not trace.stopped.startswith("AssertionError"):
             return f"it stopped: {trace.stopped}"
         right = self._verdict(trace)
@@ -85,7 +94,7 @@ class _Check:
         found = self._other_inputs(trace, calls) or self._not_restored(calls)
         if found:
             return found
-        wrong = self._verdict(self._run(WRONG))
+        wrong = self._verdict(self._run(larger))
         if right is None or wrong is None:
             return "it returns neither errors nor a verdict"
         if right > SMALL:
@@ -98,6 +107,45 @@ class _Check:
                 f"as little as {right:.2g} with the right ones"
             )
             return self._finding(self._compare_line(), exact("cannot_fail", message))
+        return self._cancels(right) or self._stops_early(right)
+
+    def _cancels(self, right: float) -> Finding | None:
+        """Errors of both signs in every entry, whose sum is zero, are noticed by all but a sum of them."""
+        wrong = self._verdict(self._run(astray))
+        if wrong is None or wrong > 10 * right or wrong > 1e-3:
+            return None
+        message = (
+            "errors of opposite sign cancel: signed differences are summed. With every entry of the "
+            f"gradients wrong, and their sum right, it reports {wrong:.2g}"
+        )
+        return self._finding(self._compare_line(), exact("cancels", message))
+
+    def _stops_early(self, right: float) -> Finding | None:
+        """A loop that ends in its first turn leaves gradients out; which ones, wrong gradients show."""
+        line = self._left_at()
+        if line is None:
+            return None
+        missed = [n for n in range(self._gradients) if not self._notices(n, right)]
+        if not missed or len(missed) == self._gradients:
+            return None
+        message = (
+            "the loop is left in its first turn: "
+            f"{len(missed)} of {self._gradients} gradients are never compared"
+        )
+        return self._finding(line, exact("stops_early", message))
+
+    def _notices(self, which: int, right: float) -> bool:
+        wrong = self._verdict(self._run(lambda value: only(value, which)))
+        return wrong is None or wrong > 10 * right
+
+    def _left_at(self) -> int | None:
+        """The line of a return or break that every first turn of a loop comes to."""
+        for node in ast.walk(self.function.node):
+            if isinstance(node, ast.For | ast.While):
+                ends = (n for n in node.body if isinstance(n, ast.Return | ast.Break))
+                end = next(ends, None)
+                if end:
+                    return end.lineno
         return None
 
     def _verdict(self, trace: Trace) -> float | None:
@@ -112,35 +160,53 @@ class _Check:
         errors = [v for path, v in held.items() if _ERROR.search(path[0]) and v.size]
         return max((float(np.max(np.abs(v))) for v in errors), default=None)
 
-    def _run(self, factor: float) -> Trace:
-        """Run it with its gradients multiplied by a factor."""
+    def _run(self, change: Callable[[Any], Any]) -> Trace:
+        """Run it with its gradients changed."""
         namespace = self.program.fresh()
         if self.namespace is not None:
             namespace = self.namespace
         given = self.program.arguments(self.function, self._known(namespace))
         given = {n: copy.deepcopy(self.given.get(n, v)) for n, v in given.items()}
-        moderate(self.program, given)
+        target = bound(self.program, namespace, self.function)
         self._scaled = False
-        old = {n: namespace[n] for n in self.names if n in namespace}
-        for name, function in old.items():
-            namespace[name] = self._wrapped(function, factor)
+        moderate(self.program, {**given, "self": getattr(target, "__self__", None)})
         for name, value in given.items():
+            if self.program.role(name) == "Y":
+                given[name] = with_targets(value)
             if self.program.role(name) == "gradients":
-                given[name], self._scaled = scaled(value, factor), True
-        target = namespace[self.function.name]
+                given[name], self._scaled = change(value), True
 
         def run() -> None:
             self.result = target(**given)
 
-        try:
+        with self._changed(namespace, change):
             return self.program.trace(run, {}, frozenset({self.function.name}))
-        finally:
-            namespace.update(old)
 
-    def _wrapped(self, function: Callable[..., Any], factor: float) -> Callable[..., Any]:
+    @contextlib.contextmanager
+    def _changed(self, namespace: Namespace, change: Callable[[Any], Any]) -> Iterator[None]:
+        """While it lasts, backward passes hand back changed gradients."""
+        owners = {f.name: f.owner for f in self.program.functions if f.name in self.names}
+        old: list[tuple[Any, str, Any]] = []
+        for name, owner in owners.items():
+            holder = namespace.get(owner) if owner else None
+            now = vars(holder).get(name) if holder else namespace.get(name)
+            if callable(now):
+                old.append((holder, name, now))
+                put(namespace, holder, name, self._wrapped(now, change))
+        try:
+            yield
+        finally:
+            for holder, name, function in old:
+                put(namespace, holder, name, function)
+
+    def _wrapped(
+        self, function: Callable[..., Any], change: Callable[[Any], Any]
+    ) -> Callable[..., Any]:
         def backward(*args: Any, **kwargs: Any) -> Any:
             self._scaled = True
-            return scaled(function(*args, **kwargs), factor)
+            result = function(*args, **kwargs)
+            self._gradients = sum(v.ndim > 0 for v in leaves(result).values())
+            return change(result)
 
         return backward
 
@@ -295,9 +361,32 @@ def moderate(program: Program, given: dict[str, Any]) -> None:
     rng = np.random.default_rng(11)
     for name, value in given.items():
         if program.role(name) == "parameters":
-            for inner in value.values() if isinstance(value, dict) else value:
-                if isinstance(inner, np.ndarray) and inner.dtype.kind == "f":
-                    inner[...] = rng.normal(size=inner.shape) * 0.4
+            _redraw(value, rng)
+        elif hasattr(value, "__dict__"):
+            held = vars(value).items()
+            for inner in [v for n, v in held if program.role(n) == "parameters" or is_parameter(n)]:
+                _redraw(inner, rng)
+
+
+def _redraw(value: Any, rng: np.random.Generator) -> None:
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        value[...] = rng.normal(size=value.shape) * 0.4
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _redraw(inner, rng)
+
+
+def with_targets(Y: Any) -> Any:
+    """Return one-hot targets with a target where a step has none: without one, no loss is compared."""
+    if not isinstance(Y, np.ndarray) or Y.ndim < 2 or Y.dtype.kind not in "fiu":
+        return Y
+    for axis in range(Y.ndim):
+        ones = np.count_nonzero(Y, axis=axis)
+        if Y.shape[axis] > 1 and ones.max() == 1 and set(np.unique(Y)) == {0, 1}:
+            filled = np.moveaxis(Y.copy(), axis, 0)
+            filled[0][ones == 0] = 1
+            return np.moveaxis(filled, 0, axis)
+    return Y
 
 
 def verdict(result: Any) -> float | None:
@@ -310,11 +399,27 @@ def verdict(result: Any) -> float | None:
     return max((float(np.max(np.abs(v))) for v in found), default=None)
 
 
-def scaled(value: Any, factor: float) -> Any:
-    """Return a result of a backward pass with every array of numbers multiplied."""
-    if isinstance(value, dict):
-        return {n: scaled(v, factor) for n, v in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(scaled(v, factor) for v in value)
-    is_array = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim > 0
-    return value * factor if is_array else value
+def right_gradients(value: Any) -> Any:
+    """Return the result of a backward pass as it is."""
+    return value
+
+
+def larger(value: Any) -> Any:
+    """Return the result of a backward pass with every array of numbers multiplied."""
+    return changed(value, lambda g, k: g * WRONG)
+
+
+def astray(value: Any) -> Any:
+    """Return the result of a backward pass with every entry moved, and the sum of each array as it is."""
+    return changed(value, _moved)
+
+
+def only(value: Any, which: int) -> Any:
+    """Return the result of a backward pass with one of its arrays, in their order, multiplied."""
+    return changed(value, lambda g, k: g * WRONG if k == which else g)
+
+
+def _moved(gradient: Array, k: int) -> Array:
+    noise = np.random.default_rng(k).uniform(1, 2, gradient.shape)
+    noise.flat[1::2] *= -1
+    return gradient + (noise - noise.mean()) * np.max(np.abs(gradient), initial=0)

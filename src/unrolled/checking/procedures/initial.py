@@ -60,15 +60,24 @@ def _alike(
 ) -> Finding | None:
     """Units that start alike stay alike: their gradients are the same."""
     weights = {n: v for n, v in parameters.items() if v.ndim == 2 and min(v.shape) > 1}
-    if len(weights) > 1 and all(np.ptp(v) == 0 for v in weights.values()):
-        name, value = next(iter(weights.items()))
-        what = "zero" if not np.any(value) else f"{value.flat[0]:.6g}"
-        message = (
-            f"all weights start at one number, {name} at {what}: all units have the same gradient, so "
-            "they stay alike"
-        )
-        return _finding(program, training, name, value, "alike", message, "mistake")
-    return None
+    units = [
+        {n for n, spread in zip(v.shape, _spreads(v), strict=True) if not spread}
+        for v in weights.values()
+    ]
+    if len(weights) < 2 or not set.intersection(*units):
+        return None
+    name, value = next(iter(weights.items()))
+    equal = all(np.ptp(v) == 0 for v in weights.values())
+    what = "zero" if not np.any(value) else f"{value.flat[0]:.6g}"
+    start = f"all weights start at one number, {name} at {what}" if equal else (
+        f"all units start with the same weights, in {name} and in every other matrix")  # fmt: skip
+    message = f"{start}: all units have the same gradient, so they stay alike"
+    return _finding(program, training, name, value, "alike", message, "advice")
+
+
+def _spreads(value: Array) -> list[float]:
+    """By how much the slices of a matrix differ, along each of its axes."""
+    return [float(np.max(np.ptp(value, axis=axis))) for axis in range(value.ndim)]
 
 
 def _too_large(

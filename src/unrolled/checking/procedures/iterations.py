@@ -17,7 +17,8 @@ class Iteration:
     """One forward and backward pass, `forward` and `backward` the same call where one does both.
 
     `parameters` are those it was made with, `gradients` those it gave, by the parameter's name;
-    `stop` is the event where the next iteration begins.
+    `stop` is the event where the next iteration begins, `keys` what a parameter without a name is
+    called inside its container.
     """
 
     forward: Call
@@ -25,6 +26,7 @@ class Iteration:
     parameters: dict[str, Array]
     gradients: dict[str, Array]
     stop: int = 0
+    keys: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def given(self, program: Program, role: str) -> dict[str, Array]:
         """Return the arguments that stand for a role, by name: those of the forward pass, or else
@@ -48,19 +50,57 @@ def iterations(program: Program, training: Training) -> list[Iteration]:
         function = program.function(call.name)
         gives = function is not None and function.role in ("forward", "backward")
         gradients = gradients_in(program, call.after, {} if gives else call.before)
-        if not gradients or call.end < 0:
+        if call.end < 0:
             continue
         forward = _forward(program, trace, call, last)
         given = parameters_in(program, forward.before) | parameters_in(program, call.before)
         kept = {n: v for n, v in given.items() if n in gradients and gradients[n].shape == v.shape}
-        if kept:
-            found.append(Iteration(forward, call, kept, {n: gradients[n] for n in kept}))
+        named = Iteration(forward, call, kept, {n: gradients[n] for n in kept})
+        one = named if kept else _by_place(program, forward, call)
+        if one:
+            found.append(one)
             last = call.end
     for before, after in itertools.pairwise(found):
         before.stop = after.forward.start
     if found:
         found[-1].stop = _last(trace)
     return found
+
+
+def _by_place(program: Program, forward: Call, backward: Call) -> Iteration | None:
+    """An iteration whose gradients belong to the parameters by their place in a container."""
+    after = {p: v for p, v in backward.after.items() if p[0] == "return"}
+    for given in _containers(backward.before | forward.before, program):
+        shapes = [v.shape for v in given.values()]
+        for made in _containers(after):
+            alike = list(made) == list(given) and [v.shape for v in made.values()] == shapes
+            if alike and not all(same(made[k], given[k]) for k in given):
+                names = {k: _alias(v, k, forward, backward) for k, v in given.items()}
+                keys = {n: k for k, n in names.items()}
+                kept = {names[k]: v for k, v in given.items()}
+                return Iteration(
+                    forward, backward, kept, {names[k]: made[k] for k in given}, keys=keys
+                )
+    return None
+
+
+def _containers(leaves: Leaves, program: Program | None = None) -> list[dict[str, Array]]:
+    """The lists, tuples and dictionaries with two or more matrices; with a program, its parameters."""
+    groups: dict[tuple[str, ...], dict[str, Array]] = {}
+    for path, value in leaves.items():
+        known = program is None or program.role(path[0]) == "parameters" or path[0] == "self"
+        if len(path) > 1 and value.ndim and known:
+            groups.setdefault(path[:-1], {})[path[-1]] = value
+    return [g for g in groups.values() if sum(v.ndim == 2 for v in g.values()) > 1]
+
+
+def _alias(value: Array, key: str, *calls: Call) -> str:
+    """The name of a variable that holds a parameter, or what its place is called."""
+    for call in calls:
+        for path, held in call.after.items():
+            if len(path) == 1 and same(held, value) and is_parameter(path[0]):
+                return path[0]
+    return f"parameters[{key}]" if key.isdigit() else key
 
 
 def _last(trace: Trace) -> int:
@@ -126,7 +166,14 @@ def versions(program: Program, trace: Trace, iteration: Iteration, name: str) ->
         if not iteration.backward.end < line.end < iteration.stop:
             continue
         for path, value in line.after.items():
-            is_it = gradient_name(program, path) == name and value.shape == found[0].shape
+            is_it = _is_gradient(program, iteration, path, name) and value.shape == found[0].shape
             if is_it and not any(same(value, old) for old in found):
                 found.append(value)
     return found
+
+
+def _is_gradient(program: Program, iteration: Iteration, path: tuple[str, ...], name: str) -> bool:
+    if name not in iteration.keys:
+        return gradient_name(program, path) == name
+    inside = any(program.role(part) == "gradients" for part in path[:-1])
+    return inside and path[-1] == iteration.keys[name]

@@ -44,6 +44,8 @@ _ARGUMENTS = (
     ("to_symbol", r"(ix|idx|id|index|i)_?(to|2)_?(char|letter|symbol|token)s?|itos"),
     ("eps", r"eps(ilon)?|delta"),
     ("quiet", r"verbose|print_.*|log_.*|plot"),
+    ("generator", r"rng|gen(erator)?"),
+    ("model", r"model|net(work)?|(my_?)?(rnn|gru|lstm)|nn"),
 )  # fmt: skip
 
 
@@ -61,7 +63,8 @@ class Function:
         """The names of its arguments, without `self`."""
         given = self.node.args
         names = [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
-        return names[1:] if self.owner and names else names
+        alone = any(getattr(d, "id", "") == "staticmethod" for d in self.node.decorator_list)
+        return names[1:] if self.owner and names and not alone else names
 
 
 def functions(program: ast.Module) -> list[Function]:

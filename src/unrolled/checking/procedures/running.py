@@ -5,7 +5,7 @@ import builtins
 import dataclasses
 import inspect
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ WINDOWS = 3  # of an epoch
 _SIZES = {"n_symbols": SYMBOLS, "n_a": 8, "m": 3, "T": 5}
 _PLAIN = {"learning_rate": 0.1, "epochs": 3, "iterations": 10, "limit": 1.0, "seed": 0, "quiet": False,
           "eps": 1e-5, "first": 0, "length": 10}  # fmt: skip
+_NONE: Mapping[str, Any] = {}
 _PROCEDURES = {"train", "optimize", "windows", "clip", "update", "init"}
 
 
@@ -45,6 +46,7 @@ class Program:
     ):
         self.tree, self.source, self.load, self.calls = program, source.splitlines(), load, calls
         self.functions = functions(program)
+        self.instead: dict[str, Callable[[Any], Any]] = {}  # what stands for functions of theirs
         names = {calls.forward: "forward", calls.backward: "backward"}
         self.functions = [
             dataclasses.replace(f, role=names.get(f.name, f.role)) for f in self.functions
@@ -74,14 +76,21 @@ class Program:
         with quiet():
             np.random.seed(0)
             self._loaded = self.load()
+        for f in self.functions:
+            holder = self._loaded.get(f.owner) if f.owner else None
+            old = vars(holder).get(f.name) if holder else self._loaded.get(f.name)
+            if f.name in self.instead and callable(old):
+                put(self._loaded, holder, f.name, self.instead[f.name](old))
         own = [self._loaded.get(f.owner or f.name) for f in self.functions]
         self._files = {"<training>"} | {f for f in map(_file, own) if f}
         return self._loaded
 
-    def arguments(self, function: Function, known: dict[str, Any]) -> dict[str, Any]:
+    def arguments(
+        self, function: Function, known: dict[str, Any], fixed: Mapping[str, Any] = _NONE
+    ) -> dict[str, Any]:
         """Return an argument for each of a function's that has to be given, by its role.
 
-        Raises KeyError where the name of an argument does not say what it stands for.
+        `fixed` are arguments by their own names.         Raises KeyError where the name of an argument does not say what it stands for.
         """
         given = _defaults(self._loaded, function)
         sizes = self.sizes(given)
@@ -89,12 +98,22 @@ class Program:
         found = {}
         for name in function.arguments:
             role = self.role(name)
+            if name in fixed:
+                found[name] = fixed[name]
+                continue
             if name in given and role not in ("epochs", "iterations") and role not in known:
                 continue
+            if role == "model" and role not in values:
+                values[role] = self._model()
             if role not in values:
                 raise KeyError(name)
             found[name] = values[role]
         return found
+
+    def _model(self) -> Any:
+        """An object of the class of theirs that has a backward pass; KeyError where none has."""
+        owners = [f.owner for f in self.having("backward") if f.owner]
+        return make(self, self._loaded, owners[0] if owners else "")
 
     def sizes(self, given: dict[str, Any]) -> dict[str, int]:
         sizes = dict(_SIZES)
@@ -127,6 +146,23 @@ def callable_of(namespace: Namespace, function: Function) -> Any:
     return getattr(namespace[function.owner], function.name)
 
 
+def put(namespace: Namespace, holder: Any, name: str, function: Any) -> None:
+    """Put a function where a class, or the namespace, holds it."""
+    if holder:
+        setattr(holder, name, function)
+    else:
+        namespace[name] = function
+
+
+def bound(
+    program: Program, namespace: Namespace, function: Function, known: dict[str, Any] | None = None
+) -> Any:
+    """Return a function of theirs, or a method of an object that is made for it."""
+    if function.owner is None:
+        return namespace[function.name]
+    return getattr(make(program, namespace, function.owner, known), function.name)
+
+
 def stream(sizes: dict[str, int]) -> dict[str, Any]:
     """Symbols in no order, enough for three windows; and the same symbols as one window."""
     rng = np.random.default_rng(7)
@@ -154,14 +190,19 @@ class Training:
     namespace: Namespace
 
 
-def run_training(program: Program) -> tuple[Training | None, list[str]]:
-    """Run the first of their trainings that runs; return it, and why others could not be run."""
+def run_training(
+    program: Program, wanted: dict[str, Any] | None = None
+) -> tuple[Training | None, list[str]]:
+    """Run the first of their trainings that runs; return it, and why others could not be run.
+
+    `wanted` are arguments by their role, for the training and for the object that it is a method of.
+    """
     missed: list[str] = []
     program.fresh()
     tried = [*program.having("train"), *program.having("optimize")]
     for function in tried:
         try:
-            training = _call(program, function)
+            training = _call(program, function, wanted or {})
         except KeyError as error:
             missed.append(f"`{function.name}` was not run: its argument {error} is not understood")
             continue
@@ -178,13 +219,10 @@ def run_training(program: Program) -> tuple[Training | None, list[str]]:
     return None, missed
 
 
-def _call(program: Program, function: Function) -> Training:
+def _call(program: Program, function: Function, wanted: dict[str, Any]) -> Training:
     namespace = program.fresh()
-    known = initial(program, namespace)
-    if function.owner:
-        target = getattr(make(program, namespace, function.owner), function.name)
-    else:
-        target = namespace[function.name]
+    known = initial(program, namespace) | wanted
+    target = bound(program, namespace, function, wanted)
     given = program.arguments(function, known)
     ids = next((given[n] for n in given if program.role(n) in ("ids", "text")), None)
     ids = _ids(ids, namespace) if isinstance(ids, str) else ids
@@ -193,11 +231,13 @@ def _call(program: Program, function: Function) -> Training:
     return Training(trace, function.name, ids, given, namespace)
 
 
-def make(program: Program, namespace: Namespace, owner: str) -> Any:
+def make(
+    program: Program, namespace: Namespace, owner: str, known: dict[str, Any] | None = None
+) -> Any:
     """Return an object of a class of theirs."""
     inits = [f for f in program.functions if f.owner == owner and f.name == "__init__"]
     with quiet():
-        given = program.arguments(inits[0], {}) if inits else {}
+        given = program.arguments(inits[0], known or {}) if inits else {}
         return namespace[owner](**given)
 
 
@@ -210,7 +250,7 @@ def initial(program: Program, namespace: Namespace) -> dict[str, Any]:
                 made = namespace[function.name](**given)
         except Exception:  # whatever it is: the training may not need it
             continue
-        if isinstance(made, dict):
+        if isinstance(made, dict | list | tuple):
             return {"parameters": made}
     return {}
 

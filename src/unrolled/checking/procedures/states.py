@@ -36,20 +36,36 @@ def history(call: Call, state: Array) -> list[tuple[str, Array]]:
 
 
 def _named(path: tuple[str, ...]) -> str:
-    words = [name for name in path if not name.isdigit() and name != "return"]
+    words = [name for name in path if not name.isdigit() and name not in ("return", "*")]
     return words[-1] if words else "return"
 
 
 def _items(call: Call, state: Array) -> list[tuple[str, Array]]:
+    """Arrays of the state's shape that stand at one place of the items of a list, or are them."""
     inside: dict[tuple[str, ...], dict[int, Array]] = {}
     for path, value in call.after.items():
-        if path[-1].lstrip("-").isdigit() and value.shape == state.shape and len(path) > 1:
-            inside.setdefault(path[:-1], {})[int(path[-1])] = value
-    return [
+        for k, part in enumerate(path[1:], 1) if value.shape == state.shape else ():
+            if part.lstrip("-").isdigit():
+                inside.setdefault((*path[:k], "*", *path[k + 1 :]), {})[int(part)] = value
+    found = [
         (_named(path), np.stack([steps[k] for k in sorted(steps)]))
         for path, steps in inside.items()
-        if len(steps) > 1 and path != ("return",)
+        if len(steps) > 1 and _counts_steps(path)
     ]
+    return [item for item in found if not any(_follows(item[1], r) for _, r in found)]
+
+
+def _counts_steps(path: tuple[str, ...]) -> bool:
+    """Whether "*" stands for steps: no earlier place does, and it is not the place in a result's tuple."""
+    first = path.index("*")
+    earlier = (k for k, part in enumerate(path[:first]) if part.lstrip("-").isdigit())
+    return path[:first] != ("return",) and all(path[:k] == ("return",) for k in earlier)
+
+
+def _follows(steps: Array, other: Array) -> bool:
+    """Whether these are another sequence's steps, one later: each step's state before."""
+    alike = steps.shape == other.shape and len(steps) > 2
+    return alike and near(steps[1:], other[:-1]) and not near(steps, other)
 
 
 def examine_states(

@@ -183,8 +183,7 @@ class Tracer:
         caller = self._caller(frame)
         place = (caller.f_lineno, caller.f_code.co_name) if caller else (0, "")
         call = Call(self._tick(), code.co_name, *place, _seen(frame), _arguments(code))
-        if code.co_name not in self.procedures:
-            call.given = _copied(frame, call.arguments)
+        call.given = _copied(frame, call.arguments)
         self.trace.calls.append(call)
         self.open[id(frame)] = (call, None)
         frame.f_trace_lines = code.co_name in self.procedures

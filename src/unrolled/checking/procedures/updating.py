@@ -7,8 +7,10 @@ import numpy as np
 
 from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration, versions
+from unrolled.checking.procedures.replaying import Replay
 from unrolled.checking.procedures.running import Program, Training
 from unrolled.checking.procedures.tracing import named
+from unrolled.checking.procedures.unkept import unkept
 from unrolled.checking.report import Cause, Finding, Worst
 
 Array = Any
@@ -46,13 +48,15 @@ def _near(first: Array, second: Array, scale: float) -> bool:
 class Update:
     """The steps of two iterations after each other, and how they come from the gradients."""
 
-    def __init__(self, program: Program, training: Training, now: Iteration, then: Iteration):
-        self.program, self.training, self.now = program, training, now
+    def __init__(self, program: Program, training: Training, done: list[Iteration]):
+        self.program, self.training, self.now = program, training, done[0]
+        now, then, last = done[0], done[1], done[-1]
         self.names = [
             n for n in now.parameters if n in then.parameters and np.any(now.gradients[n])
         ]
         self.after = {n: then.parameters[n] for n in self.names}
         self.steps = {n: then.parameters[n] - now.parameters[n] for n in self.names}
+        self.last = {n: last.parameters[n] for n in self.names if n in last.parameters}
         trace = training.trace
         self.versions = {n: versions(program, trace, now, n) for n in self.names}
         self.scale = {n: float(np.max(np.abs(now.parameters[n]), initial=1)) for n in self.names}
@@ -120,22 +124,38 @@ def examine_update(
     if len(done) < 2:
         examined.untestable.append("the update was not tested: no second iteration was seen")
         return
-    update = Update(program, training, done[0], done[1])
+    update = Update(program, training, done)
     if not update.names:
         examined.untestable.append("the update was not tested: no gradient belongs to a parameter")
         return
     if not update.made():
         examined.untestable.append("the update was not tested: none is made")
         return
-    found = _wrong(update)
+    found = _wrong(update) or _kept_wrong(update, done)
     examined.findings += found
     if not found:
         examined.proved.append("the update goes down the gradient, for every parameter")
         examined.findings += _too_far(update)
 
 
+def _kept_wrong(update: Update, done: list[Iteration]) -> list[Finding]:
+    """What is wrong with a rule that keeps something from step to step, by a replay of its steps."""
+    replay = Replay(update.program, update.training, done, update.rates)
+    right = replay.right(strictly=True)
+    found = None if right else replay.wrong() or replay.counted_by_arrays()
+    if found:
+        return [replay.finding(*found)]
+    right = right or replay.right(strictly=False)
+    if right is None or right.rule.first or right.rule.second in ("mean", "sum"):
+        return []
+    zero = unkept(update.program, update.training, done)
+    return [zero] if zero else []
+
+
 def _wrong(update: Update) -> list[Finding]:
     moved = [n for n in update.names if np.any(update.steps[n])]
+    if not moved and any(np.any(v != update.now.parameters[n]) for n, v in update.last.items()):
+        return []
     if not moved:
         message = "the update has no effect: no parameter of the next forward pass has changed"
         return [update.finding(update.names[0], "no_effect", message)]

@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration
 from unrolled.checking.procedures.running import SYMBOLS, Program, Training
-from unrolled.checking.procedures.tracing import named
+from unrolled.checking.procedures.tracing import same
 from unrolled.checking.report import Cause, Finding, Worst
 
 Array = Any
@@ -90,6 +91,11 @@ def examine_windows(
         return
     (x_name, X), (y_name, Y) = (next(iter(v.items())) for v in given.values())
     xs, ys = decoded(X), decoded(Y)
+    if xs is not None and ys is None:
+        short = _no_last(program, training, done[0], y_name, Y)
+        examined.findings += short
+        if short:
+            return
     if xs is None or ys is None:
         examined.untestable.append("inputs and targets were not tested: they are not one-hot")
         return
@@ -116,6 +122,21 @@ def examine_windows(
     )
 
 
+def _no_last(
+    program: Program, training: Training, iteration: Iteration, name: str, Y: Array
+) -> list[Finding]:
+    """A finding where one-hot targets of a full window have none at their last step."""
+    for axis in range(Y.ndim) if Y.ndim > 1 else ():
+        ones = np.count_nonzero(Y, axis=axis)
+        for steps in range(ones.ndim):
+            per_step = np.moveaxis(ones, steps, 0).reshape(ones.shape[steps], -1)
+            if len(per_step) > 2 and np.all(per_step[:-1] == 1) and np.all(per_step[-1] == 0):
+                message = "the last step of a window has no target, though the stream goes on"
+                line = _line(training, iteration, name, Y)
+                return [finding(program, "Y", name, line, exact("no_last_target", message))]
+    return []
+
+
 def _reshaped(
     program: Program, training: Training, iteration: Iteration, name: str, X: Array
 ) -> list[Finding]:
@@ -140,17 +161,20 @@ def examine_strides(
 ) -> None:
     """Add that windows leave out symbols of the stream, or read some twice, though they carry a state."""
     steps = (_step(program, training, *pair) for pair in itertools.pairwise(done))
-    seen = [step for step in steps if step is not None]
-    if len(seen) < 2 or len(set(seen)) > 1 or seen[0][0] == seen[0][1]:
+    seen = [step for step in steps if step is not None and step[0]]
+    most = max(set(seen), key=seen.count, default=None)
+    if most is None or len(seen) < 2 or most[0] == most[1] or seen[:2] != [most, most]:
         return
-    step, T = seen[0]
-    left_out, again = f"leaves out {step - T} symbols after", f"repeats {T - step} symbols of"
-    what = left_out if step > T else again
-    message = f"each window {what} the one before: it begins {step} symbols on, and has {T}"
-    line, name = (
-        _stride_line(program, training, done[1]),
-        next(iter(done[1].given(program, "X")), "X"),
-    )
+    step, T = most
+    if step < 0:
+        message = "windows are taken from the last to the first, while the state is carried on"
+        line = _loop_line(program, training, done[1])
+    else:
+        left_out, again = f"leaves out {step - T} symbols after", f"repeats {T - step} symbols of"
+        what = left_out if step > T else again
+        message = f"each window {what} the one before: it begins {step} symbols on, and has {T}"
+        line = _stride_line(program, training, done[1], step)
+    name = next(iter(done[1].given(program, "X")), "X")
     examined.findings.append(finding(program, "X", name, line, exact("stride", message)))
 
 
@@ -163,8 +187,16 @@ def _step(
         return None
     T, pairs = first[0], zip(first[1], second[1], strict=False)
     common = set.intersection(*({q - p for p in ps for q in qs} for ps, qs in pairs))
-    steps = sorted((s for s in common if 0 < s <= 2 * T), key=lambda s: abs(s - T))
+    steps = sorted((s for s in common if 0 < s <= 2 * T or s == -T), key=lambda s: abs(s - T))
     return (steps[0], T) if steps else None
+
+
+def _loop_line(program: Program, training: Training, iteration: Iteration) -> int | None:
+    """The header of the innermost loop of the training around its forward pass."""
+    loops = [n for n in ast.walk(program.tree) if isinstance(n, ast.For | ast.While)]
+    line = iteration.forward.line
+    around = [n.lineno for n in loops if n.lineno <= line <= (n.end_lineno or n.lineno)]
+    return max(around, default=line)
 
 
 def _starts(
@@ -175,18 +207,32 @@ def _starts(
     return (found[0].shape[1], found[1]) if found else None
 
 
-def _stride_line(program: Program, training: Training, iteration: Iteration) -> int | None:
-    """The line that goes on to the next window: range(start, stop, step), or a place that is moved on."""
-    trains = [f for f in program.functions if f.name == training.name]
-    among: list[ast.AST] = [f.node for f in (*program.having("windows"), *trains)]
-    for node in (n for part in among or [program.tree] for n in ast.walk(part)):
-        if isinstance(node, ast.Call) and len(node.args) == 3 and named(node.func) == "range":
-            return node.lineno
-        if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
-            counts = isinstance(node.value, ast.Constant) and node.value.value == 1
-            if isinstance(node.target, ast.Name) and not counts:
-                return node.lineno
-    return iteration.forward.line
+def _stride_line(
+    program: Program, training: Training, iteration: Iteration, step: int
+) -> int | None:
+    """The line that goes on to the next window: the first that sets numbers which grow by the step."""
+    trains = {f.name for f in program.functions if f.name == training.name}
+    functions = {f.name for f in program.having("windows")}
+    grown = [
+        line
+        for among in (functions, trains or {training.name})
+        for line in _growing(training, among, step)
+    ]
+    return grown[0] if grown else iteration.forward.line
+
+
+def _growing(training: Training, functions: set[str], step: int) -> Iterator[int]:
+    """The lines of some functions, in the order of their first run, that set what grows by the step."""
+    values: dict[tuple[int, tuple[str, ...]], list[Array]] = {}
+    for line in sorted(training.trace.lines, key=lambda x: x.start):
+        for path, value in line.after.items() if line.function in functions else ():
+            old = line.before.get(path)
+            if value.ndim < 3 and (old is None or not same(old, value)):
+                values.setdefault((line.line, path), []).append(value)
+    for (number, _), held in values.items():
+        alike = len(held) > 2 and len({v.shape for v in held[:3]}) == 1
+        if alike and all(np.all(b - a == step) for a, b in itertools.pairwise(held[:3])):
+            yield number
 
 
 def _same_way(read: Array, ids: Array) -> bool:
