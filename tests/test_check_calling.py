@@ -1,12 +1,14 @@
 """Reading a person's file and running it: every style is run, and what comes out is right by name."""
 
+import ast
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rendered import render
 
-from unrolled.checking.calling import plans
+from unrolled.checking.calling import arguments, plans
+from unrolled.checking.calling.held import by_shape
 from unrolled.checking.calling.layouts import Layout
 from unrolled.checking.examine import examine
 from unrolled.checking.names import meanings, resolve
@@ -52,6 +54,11 @@ STYLES = [
     ("timernn", "rnn", None, 6, ""),
     ("torchlike", "rnn", TOTAL, 25, "a"),
     ("two_biases", "lstm", None, 7, "ac"),
+    ("label_lists", "rnn", TOTAL, 6, "a"),
+    ("masked_lengths", "rnn", EACH, 6, ""),
+    ("moved_axes", "rnn", EACH, 8, "a"),
+    ("step_records", "gru", EACH, 10, "a"),
+    ("zip_tape", "lstm", EACH, 16, "a"),
     ("wildml", "rnn", TOTAL, 4, ""),
 ]
 
@@ -363,6 +370,50 @@ def test_a_number_that_may_be_two_sizes_is_not_judged(how):
         examine("a.py", two)
 
 
+LISTS = [  # file, what is changed in it, what is then wrong first
+    ("label_lists", "carry = Whh.T @ da", "carry = Whh @ da", "da_prev"),
+    ("label_lists", "(1 - h * h)", "(1 - h)", "dz_a"),
+    ("masked_lengths", 'da @ params["Whh"].T', 'da @ params["Whh"]', "da_prev"),
+    ("masked_lengths", "hs[t - 1].T @ da", "hs[t].T @ da", "dW_aa"),
+    ("moved_axes", "g @ X[..., k].T", "g @ X[..., k - 1].T", "dW_ax"),
+    ("moved_axes", "(1 - kept[k + 1] ** 2)", "(1 - kept[k] ** 2)", "dz_a"),
+    ("step_records", 'dn = dh * s["u"]', 'dn = dh * s["r"]', "dc_tilde"),
+    ("step_records", 'through[:n] * s["r"] +', "through[:n] +", "da_prev"),
+    ("zip_tape", "dmem * old * g", "dmem * mem * g", "df"),
+    ("zip_tape", 'mem = g["forget"] * mem', 'mem = (1 - g["write"]) * mem', "c"),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new", "quantity"), LISTS)
+def test_lists_dictionaries_and_tuples_of_steps_are_read(name, old, new, quantity):
+    source = (THEIRS / f"{name}.py").read_text(encoding="utf-8")
+    assert source.count(old) == 1
+    right, wrong = examine("a.py", source), examine("a.py", source.replace(old, new))
+    assert (right.verdict, right.findings) == ("right", ())
+    line = source[: source.index(old)].count("\n") + 1
+    assert (wrong.findings[0].quantity, wrong.findings[0].line) == (quantity, line)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("for g in 'fi': P['W' + g]", ["Wf", "Wi"]),
+        ("[P[f'{k}_{g}'] for k in 'Wb' for g in ('f', 'o')]", ["W_f", "W_o", "b_f", "b_o"]),
+        ("for g, d in zip('fi', ds): P['W' + g]", ["Wf", "Wi"]),
+        ("for g, d in (('u', du), ('r', dr)): P['W' + g]", ["Wu", "Wr"]),
+        ("for k, (g, d) in enumerate(zip(GATES, ds)): P['W' + g]", ["Wu", "Wr"]),
+        ("d = {'u': 1, 'r': 2}\n    for g, v in d.items(): P['W' + g]", ["Wu", "Wr"]),
+        ("k = 'W'\n    P[k]", ["W"]),
+        ("Q = P\n    Q.get('W')", ["W"]),
+        ("helper(1, P)", ["V"]),
+        ("for g in 'fi': P[g + unknown]", []),
+    ],
+)
+def test_keys_are_read_from_what_loops_go_through(text, keys):
+    tree = ast.parse(f"def f(P, ds):\n    {text}\ndef helper(n, held):\n    return held['V']\n")
+    assert arguments.keys("P", tree.body, {"GATES": ("u", "r")}) == keys
+
+
 def test_a_name_that_could_not_be_computed_is_no_mistake():
     """The file itself stops there."""
     text = LITERAL.replace("a, y, loss = [np.zeros((5, 1))]", "a, y, loss = [np.zeros((n_h, 1))]")
@@ -465,6 +516,14 @@ def test_usual_spellings(cell, spellings):
             assert meanings(name, cell)[:1] == (quantity,), name
 
 
+def test_names_put_together_say_which_state_begins():
+    for name in ("h_last", "first_h", "state_before", "carried_hidden"):
+        assert meanings(name, "lstm")[0] in ("a0", "a")
+    for name in ("c_start", "cell_before", "last_c", "given_cell"):
+        assert meanings(name, "lstm")[0] in ("c0", "c_prev"), name
+        assert meanings(name, "rnn") == ()
+
+
 def test_names_without_a_meaning_have_none():
     for name in ("optimizer", "epoch", "T", "n", "k", "tmp", "print", "learning_rate"):
         assert meanings(name, "rnn") == ()
@@ -510,3 +569,48 @@ def test_gradients_that_are_only_a_step_of_the_weights_and_those_clipped_are_see
     )
     plan, problem, outcome = run(tmp_path / "a.py")
     assert right_and_wrong(plan, outcome, problem, TOTAL, plan.readings[0])[1] == ["dWhh"]
+
+
+CLASSES = [  # file, what is mistaken in it, what is found, and the outputs that are right without
+    ("torch_names", "dz = dh * (h - n)", "dz = dh * (n - h)", {"du", "dz_u"}, "dW_h, db, db_hh"),
+    ("one_number", "df = dc * c_old", "df = dc * c", {"df", "dz_f"}, "loss, dW_ya, db_y, dW_x, dW_h, db"),
+    ("gates_in_dicts", "drh * h * r", "drh * r", {"dr", "dz_r"}, "dW_ra, dW_ua, dW_ca"),
+    ("weights_with_gradients", "da @ self.Wh.value.T", "da @ self.Wh.value", {"da_prev", "da"}, "dW_aa"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "quantities", "proved"), CLASSES, ids=lambda v: str(v)[:18]
+)
+def test_weights_are_known_by_their_shape_and_by_what_holds_them(
+    tmp_path, name, old, new, quantities, proved
+):
+    """Other names than the usual: the file is right, every gradient is judged, a mistake is found."""
+    source = (THEIRS / f"{name}.py").read_text(encoding="utf-8")
+    report = examine(THEIRS / f"{name}.py")
+    assert (report.verdict, report.findings) == ("right", ())
+    assert proved in report.proved[0]
+    path = tmp_path / "a.py"
+    path.write_text(source.replace(old, new), encoding="utf-8")
+    first = examine(path).findings[0]
+    wrong = next(k for k, line in enumerate(path.read_text().splitlines(), 1) if new in line)
+    assert first.quantity in quantities
+    assert first.line in (wrong, wrong - 1)
+    assert first.cause.certainty == "exact"
+
+
+def test_one_output_stays_one():
+    """A loss that averages over all numbers is right where their only output is one number."""
+    plan, _, outcome = run(THEIRS / "one_number.py", n_y=1)
+    assert plan.fixed == {"n_y": 1}
+    assert plan.last_only
+    assert outcome.error is None
+
+
+def test_a_shape_says_what_an_array_is_where_that_is_certain():
+    shapes = {"n_x": 3, "n_a": 5, "n_y": 4}
+    assert by_shape("V_forget", (5, 5), "lstm", shapes) == "W_fa"
+    assert by_shape("kernel", (3, 20), "lstm", shapes) == "W_x"
+    assert by_shape("recurrent_kernel", (20, 5), "lstm", shapes) == "W_h"
+    assert by_shape("dense_b", (1, 4), "gru", shapes) == "b_y"
+    assert by_shape("state", (5, 5), "lstm", shapes) == ""  # of which gate?

@@ -21,6 +21,14 @@ _LETTERS = {  # what people call a gate, in the names of weights, biases and pre
     "gru": {"u": "u", "z": "u", "r": "r", "c": "c", "h": "c", "g": "c", "n": "c"},
 }
 
+_GATE_WORDS = {  # what people write out
+    "rnn": {},
+    "lstm": {"forget": "f", "input": "i", "in": "i", "inp": "i", "update": "i", "cell": "c", "cand": "c",
+             "candidate": "c", "memory": "c", "output": "o", "out": "o"},
+    "gru": {"update": "u", "upd": "u", "reset": "r", "rst": "r", "cand": "c", "candidate": "c", "new": "c",
+            "hidden": "c", "memory": "c"},
+}  # fmt: skip
+
 _COMMON = {
     "a": "a h s st hidden hiddens hiddenstate hiddenstates state states anext nexth nexta hnext snext "
          "at ht hs as acur hcur hnew anew newh a1 h1 allh hout hseq aseq hlast hfinal finalstate",
@@ -30,14 +38,14 @@ _COMMON = {
     "x": "x xt xs input inputs xseq seq sequence inp xtt",
     "y_hat": "yhat ypred ytpred yhats ypreds ps p probs prob pt pred preds prediction predictions "
              "predicted proba probabilities yprob yhatt",
-    "z_y": "zy zyt zty logits logit scores zyseq yraw",
+    "z_y": "zy zyt zty logits logit scores zyseq yraw q qt",
     "loss": "loss cost j e totalloss totalcost totalerror l crossentropy",
 }  # fmt: skip
 
 _CELLS = {
     "rnn": {"z_a": "z za zt zat zta zh raw hraw preact preactivation net z1 hpre ahat prea"},
     "lstm": {
-        "c": "c ct cs cnext nextc cell cellstate cells cnew newc cout c1",
+        "c": "c ct cs cnext nextc cell cellstate cellstates cells cnew newc cout c1 clast cfinal",
         "c_prev": "cprev prevc cp ctm1 cold cellprev prevcell prevcellstate",
         "c0": "c0 cinit initc cstart",
         "tanh_c": "tanhc tanhct tanhcnext ctanh ctanht",
@@ -60,6 +68,13 @@ _CARRIED = {  # what one step hands to the step before
          "dhiddenprev dprevhidden dhcarry",
     "c": "dcnext dnextc dprevc dcprev dcprevt dcnextt",
 }  # fmt: skip
+
+_BEGINS = re.compile(
+    r"(?P<when>last|start|starting|first|old|init|initial|begin|given|carried|prev|previous|before|zero)?"
+    r"(?P<state>hidden|state|cell|[ahsc])"
+    r"(?P<then>last|start|first|old|init|initial|begin|given|carried|prev|previous|before|zero|0)?"
+)
+"""What names that no table has say of the state that they begin with: `cell_before`, `first_h`."""
 
 _PREFIX = re.compile(r"(?:d[ljec]d|grads?|gradients?|delta|g(?=w[a-z]|b[a-z]))(?=.)|d(?=.)")
 
@@ -106,7 +121,16 @@ def _plain(word: str, cell: str) -> list[str]:
     match = re.fullmatch(r"(?:z|a|pre|net|raw)(\w)t?|(\w)t?(?:z|pre|raw|hat|in)|zt(\w)", word)
     letter = next(filter(None, match.groups()), "") if match else ""
     gate = _LETTERS[cell].get(letter)
-    return [f"z_{gate}"] if gate else []
+    return [f"z_{gate}"] if gate else _beginning(word, cell)
+
+
+def _beginning(word: str, cell: str) -> list[str]:
+    """Return the initial state that a name is put together for: one of both ends says when."""
+    match = _BEGINS.fullmatch(word)
+    if match is None or not (match["when"] or match["then"]):
+        return []
+    of_cell = match["state"] in ("c", "cell")
+    return [] if of_cell and cell != "lstm" else ["c0" if of_cell else "a0"]
 
 
 def _gradient(name: str, word: str, cell: str) -> list[str]:
@@ -201,6 +225,18 @@ def other_bias(name: str, names: Iterable[str]) -> str:
     return next((other for other in others if other in set(names)), "")
 
 
+def gate_of(name: str, cell: str) -> str:
+    """Return the letter of the gate that a part of a name says: "u" of `W_update`; "a" for the plain cell."""
+    letters = _LETTERS[cell] | _GATE_WORDS[cell]
+    words = re.sub(r"([a-z])(?=[A-Z])", r"\1_", name).lower().split("_")
+    found = {letters[w] for w in words[_is_kind(words[0]) :] if w in letters}
+    return "a" if cell == "rnn" else found.pop() if len(found) == 1 else ""
+
+
+def _is_kind(word: str) -> bool:
+    return word in ("w", "u", "v", "r", "b", "weight", "weights", "bias", "biases")
+
+
 def _matrix(kind: str, rest: str, cell: str) -> list[str]:
     if rest in ("y", "ya", "hy", "yh", "ay", "sy", "hq", "out", "v", "dense", "output"):
         return ["W_ya"]
@@ -268,6 +304,15 @@ def _best(name: str, found: list[str], apart: set[str], taken: set[str], cell: s
             continue  # W_f beside U_f
         return quantity
     return found[0]
+
+
+def gradient_words(name: str) -> set[str]:
+    """Return what the gradient of a weight of this name may be called, without underscores."""
+    word = name.lower().replace("_", "")
+    return {
+        f"{d}{word}"
+        for d in ("d", "g", "grad", "grads", "dld", "djd", "ded", "delta", "gradient", "nabla")
+    } | {f"{word}grad"}
 
 
 def is_parameter(quantity: str) -> bool:

@@ -211,13 +211,19 @@ def _module(program: Program, name: str) -> ModuleType:
     if top in stand_ins.HARMLESS:
         return stand_ins.Harmless(name)
     if top in stand_ins.HELPERS and not own:
-        program.imports[name] = "supplied with the course's functions"
-        return stand_ins.helpers(name, program.tree)
+        return _supplied(program, name)
     try:
         return importlib.import_module(name)
     except ImportError:
+        if stand_ins.is_helper(name, program.tree):
+            return _supplied(program, name)
         program.imports[name] = "could not be imported"
         return stand_ins.Harmless(name)
+
+
+def _supplied(program: Program, name: str) -> ModuleType:
+    program.imports[name] = "supplied with the course's functions"
+    return stand_ins.helpers(name, program.tree)
 
 
 def _assigned(node: ast.stmt) -> set[str]:

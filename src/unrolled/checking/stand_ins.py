@@ -44,22 +44,48 @@ class Harmless(ModuleType):
         return None
 
 
+def is_helper(name: str, tree: ast.AST) -> bool:
+    """Return whether activations are taken from a module, whatever its name is."""
+    return bool(_taken(name, tree) & set(_functions(tree)))
+
+
+def _taken(module: str, tree: ast.AST) -> set[str]:
+    """Return what a piece of code takes from a module: `tanh` of `from nn import tanh` or `nn.tanh`."""
+    found: set[str] = set()
+    names = {module.partition(".")[0]}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == module:
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {a.asname for a in node.names if a.name == module and a.asname}
+    return found | {
+        n.attr for n in ast.walk(tree)
+        if isinstance(n, ast.Attribute) and getattr(n.value, "id", None) in names
+    }  # fmt: skip
+
+
 def helpers(name: str, tree: ast.AST) -> ModuleType:
     """Return a module with the course's helper functions, for the calls that are in `tree`.
 
     `tanh_backward(Z)` is the derivative at Z; with dA, which may come first or second, that times dA.
     """
     module = ModuleType(name)
-    for activation, g in ACTIVATIONS.items():
-        if activation == "linear":
-            continue
-        setattr(module, activation, g.forward)
-        called = f"{activation}_backward"
-        setattr(module, called, _backward(called, _gradient_first(called, tree)))
+    module.__dict__.update(_functions(tree))
     module.__dict__["initialize_adam"] = rnn_utils.initialize_adam
     module.__dict__["update_parameters_with_adam"] = rnn_utils.update_parameters_with_adam
     module.__dict__["__getattr__"] = lambda missing: _missing(name, missing)
     return module
+
+
+def _functions(tree: ast.AST) -> dict[str, Callable[..., Array]]:
+    """Return the activations, each with its derivative as the calls in `tree` take it."""
+    found: dict[str, Callable[..., Array]] = {}
+    for activation, g in ACTIVATIONS.items():
+        if activation != "linear":
+            called = f"{activation}_backward"
+            found[activation] = g.forward
+            found[called] = _backward(called, _gradient_first(called, tree))
+    return found
 
 
 def _missing(module: str, name: str) -> Any:

@@ -2,19 +2,21 @@
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+from unrolled.checking.calling import flow
 from unrolled.checking.calling.entries import Entry, last_word
 from unrolled.checking.names import is_parameter, meanings
 
 _SIZES = {
     "n_a": "n_a na n_h nh h hidden hidden_size hidden_dim n_hidden num_hidden hidden_units n_units units "
            "hiddensize hdim rnn_size cell_size state_size hidden_layer_size num_units hidden_dimension "
-           "n_neurons hidden_nodes hidden_cnt mem_cell_ct n_hid hid dim_hidden hid_size hid_dim",
+           "h_size n_states num_states n_neurons hidden_nodes hidden_cnt mem_cell_ct n_hid hid dim_hidden hid_size hid_dim",
     "n_x": "n_x nx d input_size input_dim n_in n_input n_inputs in_dim n_features num_features x_dim "
-           "features input_dimension num_inputs in_size inputs_size feature_dim dim_in embed_size n_i",
+           "x_size features input_dimension num_inputs in_size inputs_size feature_dim dim_in embed_size n_i",
     "n_y": "n_y ny output_size output_dim n_out n_output n_outputs n_classes num_classes c k n_labels "
-           "out_dim y_dim output_dimension num_outputs num_labels out_size dim_out o n_o",
+           "y_size out_dim y_dim output_dimension num_outputs num_labels out_size dim_out o n_o",
     "vocabulary": "vocab_size v n_vocab voc_size n_chars n_letters n_symbols n_tokens word_dim vocab "
                   "alphabet_size char_size dict_size num_chars vocabulary_size vocab_length n_char "
                   "n_words num_symbols vocab_len n_characters unique_chars",
@@ -34,6 +36,8 @@ _WORDS = {
     "upstream": "da dh dhs dout douts das dA delta gradoutput upstream dhidden ds dhout gradh grada gradhs "
                 "dupstream dlda dldh dhidden dhseq dhup dnexth danext dhnext dnexta dht dat doutput",
     "upstream_c": "dc dnextc dcnext dct dcs dcup",
+    "lengths": "lengths lens seqlens seqlengths sequencelengths inputlengths xlens xlengths",
+    "mask": "mask masks ymask targetmask weightmask",
     "rate": "learningrate learnrate lr alpha eta rate stepsize",
 }  # fmt: skip
 _WORD_OF = {
@@ -52,8 +56,9 @@ def size_meaning(name: str) -> str:
 def role(name: str, entry: Entry, cell: str, results: Iterable[str], first: bool) -> str:
     """Return what an argument is to be given.
 
-    "x", "y", "a" and "c" (initial states), "states a c" (a tuple of them), "upstream", "dz_y", "upstream_c", "parameters", "cache", "rate",
-    "size n_a", "weight W_aa", "result h" (what came back as h), or "" where nothing is
+    "x", "y", "a" and "c" (initial states), "states a c" (a tuple of them), "upstream", "dz_y",
+    "upstream_c", "parameters", "cache", "rate", "lengths" (of the sequences), "mask" (1 where there is
+    a target), "size n_a", "weight W_aa", "result h" (what came back as h), or "" where nothing is
     known. `first`: nothing ran before, so there are no results.
     """
     word = re.sub(r"[^0-9a-z]", "", name.lower())
@@ -78,8 +83,23 @@ def role(name: str, entry: Entry, cell: str, results: Iterable[str], first: bool
         return "x"
     if states := _states(name, entry, cell):
         return f"states {' '.join(states)}"
-    states = [q for q in (q.removesuffix("_prev").removesuffix("0") for q in found) if q in "ac"]
+    states = [*_of_states(found), *_begins(name, entry, cell)]
     return states[0] if states else _size(name, entry)
+
+
+def _of_states(quantities: Iterable[str]) -> list[str]:
+    """Return "a" for a, a_prev and a0, "c" for those of the cell state; nothing for others."""
+    return [q for q in (q.removesuffix("_prev").removesuffix("0") for q in quantities) if q in "ac"]
+
+
+def _begins(name: str, entry: Entry, cell: str) -> Iterator[str]:
+    """Yield the states that begin with an argument: `c[-1] = before`, `c = before`, `cs = [before]`."""
+    for target, value in flow.assigned(entry.node):
+        first = value.elts[:1] if isinstance(value, ast.List) else [value]
+        if isinstance(value, ast.Dict):
+            first = value.values[:1]
+        if any(getattr(flow.unshaped(v), "id", "") == name for v in first):
+            yield from _of_states(meanings(last_word(target), cell)[:1])
 
 
 def _size(name: str, entry: Entry) -> str:
@@ -150,14 +170,13 @@ def _states(name: str, entry: Entry, cell: str) -> list[str]:
 
 def holds_weights(name: str, functions: Sequence[ast.FunctionDef], cell: str) -> str:
     """Return how an argument holds weights: "dict", "tuple", "object", or "" where it does not."""
+    names = flow.aliases(name, functions) - {"self"}
     for f in functions:
+        if any(_weight_word(key, cell) for key in _keys(f, names, {})):
+            return "dict"
         for node in ast.walk(f):
-            if getattr(getattr(node, "value", None), "id", None) != name or name == "self":
+            if getattr(getattr(node, "value", None), "id", None) not in names:
                 continue
-            if isinstance(node, ast.Subscript) and any(
-                _weight_word(k, cell) for k in _keys(node.slice, f)
-            ):
-                return "dict"
             if isinstance(node, ast.Assign) and unpacked(node, cell):
                 return "tuple"
             if isinstance(node, ast.Attribute) and _weight_word(node.attr, cell):
@@ -178,46 +197,27 @@ def _weight_word(word: str, cell: str) -> bool:
     return any(is_parameter(q) for q in meanings(word, cell)[:1])
 
 
-def keys(name: str, functions: Sequence[ast.FunctionDef]) -> list[str]:
-    """Return the keys that the code reads from a dictionary, in the order of the text."""
-    found: list[str] = []
-    for f in functions:
-        for node in ast.walk(f):
-            if isinstance(node, ast.Subscript) and last_word(node.value) == name:
-                found += _keys(node.slice, f)
+def keys(
+    name: str, functions: Sequence[ast.FunctionDef], constants: Mapping[str, Any]
+) -> list[str]:
+    """Return the keys that the code reads from a dictionary, in the order of the text. `constants` are
+    the globals that a key may be made of.
+    """
+    names = flow.aliases(name, functions)
+    found = [key for f in functions for key in _keys(f, names, constants)]
     return list(dict.fromkeys(found))
 
 
-def _keys(index: ast.expr, f: ast.FunctionDef) -> list[str]:
-    """Return what an index may be: a constant, or `"W_" + g` for each g that a loop goes through."""
-    loops = {
-        last_word(n.target): n.iter
-        for n in ast.walk(f)
-        if isinstance(n, ast.comprehension | ast.For)
-    }
-    names = [n.id for n in ast.walk(index) if isinstance(n, ast.Name) and n.id in loops]
-    if not names:
-        choices = [""]
-    else:
-        over = loops[names[0]]
-        constants = [n.value for n in ast.walk(over) if isinstance(n, ast.Constant)]
-        choices = [c for c in constants if isinstance(c, str)]
-        choices = list(choices[0]) if isinstance(over, ast.Constant) and choices else choices
-    return [k for c in choices if isinstance(k := _text(index, c), str)]
-
-
-def _text(node: ast.expr, loop_value: str) -> str | None:
-    """Return a text that is put together from constants and one loop variable; None for others."""
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else None
-    if isinstance(node, ast.Name):
-        return loop_value or None
-    if isinstance(node, ast.FormattedValue):
-        return _text(node.value, loop_value)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        pieces = [_text(node.left, loop_value), _text(node.right, loop_value)]
-    elif isinstance(node, ast.JoinedStr):
-        pieces = [_text(value, loop_value) for value in node.values]
-    else:
-        return None
-    return None if None in pieces else "".join(p or "" for p in pieces)
+def _keys(f: ast.FunctionDef, names: set[str], constants: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts by which a function reads from one of the names: `P["W"]`, `P.get("W")`."""
+    texts: flow.Texts | None = None
+    for node in ast.walk(f):
+        index = None
+        if isinstance(node, ast.Subscript) and last_word(node.value) in names:
+            index = node.slice
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            read = node.func.attr == "get" and last_word(node.func.value) in names
+            index = node.args[0] if read else None
+        if index is not None:
+            texts = texts or flow.Texts(f, constants)
+            yield from texts.of(index)

@@ -14,10 +14,13 @@ _NOT_A_RUN = {
     "main", "plot", "evaluate", "accuracy", "test", "load", "make", "demo", "epoch", "optimizer", "learn",
     "reset", "write", "save", "predict",
 }  # fmt: skip
-_BACKWARD = {"backward", "bptt", "backprop", "bprop", "backpropagation", "bwd", "back", "gradients",
-             "gradient", "grads", "grad", "backwards", "backpropagate"}  # fmt: skip
+_GRADIENTS = {"gradients", "gradient", "grads", "grad"}
+_BACKWARD = _GRADIENTS | {"backward", "bptt", "backprop", "bprop", "backpropagation", "bwd", "back",
+                          "backwards", "backpropagate"}  # fmt: skip
 _FORWARD = {"forward", "fprop", "feedforward", "fwd", "forwards"}
-_LOSS = {"loss", "cost", "objective", "crossentropy", "entropy", "criterion", "error", "nll"}
+LOSS_WORDS = {"loss", "cost", "mse", "bce", "xent", "objective", "crossentropy", "entropy",
+              "criterion", "error", "nll"}  # fmt: skip
+VALUES = {"v", "value", "val", "data"}  # of a parameter that is an object
 _NONLINEAR = {
     "tanh",
     "sigmoid",
@@ -106,7 +109,7 @@ class Entry:
 
     @property
     def is_loss(self) -> bool:
-        return bool(self.words & _LOSS) and not self.gives_gradients
+        return bool(self.words & LOSS_WORDS) and not self.gives_gradients
 
     @property
     def is_run(self) -> bool:
@@ -117,10 +120,22 @@ class Entry:
         )
         return not (self.words & _NOT_A_RUN or drawn or trains)
 
+    @property
+    def predicts(self) -> bool:
+        """Whether it is a forward pass, called by what comes out of it."""
+        others = self.words & (_NOT_A_RUN - {"predict"})
+        return "predict" in self.words and self.computes and not others
+
 
 def tokens(name: str) -> list[str]:
     """Return the words of a name, split at underscores and capitals."""
     return [word.lower() for word in re.sub(r"([a-z])(?=[A-Z])", r"\1_", name).split("_") if word]
+
+
+def zeroes(name: str) -> bool:
+    """Return whether a method of this name sets gradients to zero."""
+    said = set(tokens(name))
+    return bool(said & {"zero", "reset", "clear"}) and bool(said & _GRADIENTS)
 
 
 def entries(tree: ast.Module) -> list[Entry]:
@@ -211,7 +226,8 @@ def last_word(node: ast.AST) -> str:
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        return last_word(node.value) if node.attr == "T" else node.attr
+        held = node.attr in VALUES and isinstance(node.value, ast.Attribute)  # p.W.value
+        return last_word(node.value) if node.attr == "T" or held else node.attr
     if isinstance(node, ast.Subscript):
         key = node.slice
         named = isinstance(key, ast.Constant) and isinstance(key.value, str)
@@ -247,7 +263,7 @@ class Way:
     @property
     def is_named(self) -> bool:
         """Whether its names say which cell it is, and nothing else: no `birnn` or `deep_lstm`."""
-        said = self.words - _FORWARD - _BACKWARD - _LOSS - _STEP
+        said = self.words - _FORWARD - _BACKWARD - LOSS_WORDS - _STEP
         return bool(said) and said <= set(GATES)
 
     @property
@@ -263,6 +279,8 @@ class Way:
 def ways(found: list[Entry]) -> list[Way]:
     """Return the ways to run a file, most plausible first: whole sequences before single steps."""
     runs = [e for e in found if e.is_run]
+    forward = {e.owner for e in runs if _computes_forward(e)}
+    runs += [e for e in found if e.predicts and e.owner not in forward]
     if not any(e.computes for e in runs):
         runs = [e for e in found if e.computes_itself] or runs
     backwards = _outermost([e for e in runs if e.gives_gradients])
@@ -322,7 +340,17 @@ def _loss(runs: list[Entry], forward: Entry, backward: Entry) -> Entry | None:
             entry.is_loss
             and entry.owner in ("", forward.owner)
             and id(entry.node) not in inside
+            and not (forward.is_step and _is_of_all_steps(entry.node))
             and not of_it
         ):
             return entry
     return None
+
+
+def _is_of_all_steps(f: ast.FunctionDef) -> bool:
+    """Return whether a function takes arrays of three axes, over time: `N, T, V = x.shape`."""
+    return any(
+        isinstance(node, ast.Assign) and last_word(node.value) == "shape"
+        and isinstance(node.targets[0], ast.Tuple) and len(node.targets[0].elts) == 3
+        for node in ast.walk(f)
+    )  # fmt: skip

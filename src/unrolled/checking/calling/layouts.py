@@ -13,6 +13,11 @@ Array = Any
 WITH_BIAS = "W_1"
 """The pseudo-name of all gates' [a; x; 1] weights: the last column is the bias."""
 
+INNER = "b_hh"
+"""The pseudo-name of the GRU's stacked biases of which the candidate's is inside the reset."""
+HIDDEN_SHARE = 0.25
+"""How much of a bias is in that of the recurrent weights, where two are added."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -45,8 +50,11 @@ class Layout:
 
     def labels(self, array: Array) -> Array:
         """Return one-hot columns (n, m, T) as integers in their axes, −1 where a column is empty."""
-        numbers = np.where(array.any(axis=0), array.argmax(axis=0), -1)
-        return _arranged(numbers, "m T", " ".join(a for a in self.axes.split() if a != "n"))
+        return self.per_target(np.where(array.any(axis=0), array.argmax(axis=0), -1))
+
+    def per_target(self, array: Array) -> Array:
+        """Return one number a target, (m, T), in their axes."""
+        return _arranged(array, "m T", " ".join(a for a in self.axes.split() if a != "n"))
 
     def parameter(self, quantity: str, array: Array) -> Array:
         """Return a weight matrix (n_a, n_x) or a bias (n_a, 1), or its gradient, in their axes."""
@@ -108,7 +116,7 @@ class Reading:
 def readings(quantities: Iterable[str], cell: str, likely: Reading) -> tuple[Reading, ...]:
     """Return the readings that parameters kept under these (pseudo-) names leave open, `likely` first."""
     kept = set(quantities)
-    stacked = kept & {"W", WITH_BIAS, "W_h", "W_x", "b"} and cell != "rnn"
+    stacked = kept & {"W", WITH_BIAS, "W_h", "W_x", "b", INNER} and cell != "rnn"
     combined = kept & {"W", WITH_BIAS} or any(f"W_{g}" in kept for g in GATES[cell])
     orders = (
         ["".join(p) for p in itertools.permutations(GATES[cell])] if stacked else [likely.gates]
@@ -121,12 +129,16 @@ def readings(quantities: Iterable[str], cell: str, likely: Reading) -> tuple[Rea
 
 
 def assembled(quantity: str, values: Mapping[str, Array], reading: Reading) -> Array:
-    """Return a parameter (or gradient, or state) by its (pseudo-) name from the legend's `values`."""
+    """Return a parameter (or gradient, or state) by its (pseudo-) name from the legend's `values`:
+    "dW_x" are the gates' below each other, and so are any that are listed, "[dz_f dz_i]".
+    """
     if quantity in values:
         return values[quantity]
+    if quantity[:1] == "[":
+        return np.concatenate([values[part] for part in quantity[1:-1].split()])
     d, name = ("d", quantity[1:]) if quantity[:1] == "d" else ("", quantity)
-    if name == "b":
-        return np.concatenate([values[f"{d}b_{g}"] for g in reading.gates])
+    if name in ("b", INNER):
+        return np.concatenate([values[f"{d}{bias}"] for bias in _biases(name, reading.gates)])
     if name in ("W_h", "W_x"):
         return np.concatenate(
             [values[f"{d}W_{g}{'a' if name == 'W_h' else 'x'}"] for g in reading.gates]
@@ -143,13 +155,15 @@ def assembled(quantity: str, values: Mapping[str, Array], reading: Reading) -> A
 
 def parts(quantity: str, cell: str) -> list[str]:
     """Return the legend's parameters (or gradients) that a pseudo-name holds, or the name itself."""
+    if quantity[:1] == "[":
+        return quantity[1:-1].split()
     if quantity[:2] in ("dW", "db"):
         return [f"d{part}" for part in parts(quantity[1:], cell)]
     gates = GATES[cell]
     if quantity == WITH_BIAS:
         return parts("W", cell) + parts("b", cell)
-    if quantity == "b":
-        return [f"b_{g}" for g in gates]
+    if quantity in ("b", INNER):
+        return _biases(quantity, gates)
     if quantity in ("W_h", "W_x"):
         return [f"W_{g}{'a' if quantity == 'W_h' else 'x'}" for g in gates]
     if quantity == "W" or (len(quantity) == 3 and quantity[:2] == "W_"):
@@ -157,10 +171,16 @@ def parts(quantity: str, cell: str) -> list[str]:
     return [quantity]
 
 
+def _biases(quantity: str, gates: str) -> list[str]:
+    return ["b_ca" if quantity == INNER and g == "c" else f"b_{g}" for g in gates]
+
+
 def taken_apart(
     quantity: str, array: Array, cell: str, n_a: int, reading: Reading
 ) -> dict[str, Array]:
     """Return the legend's parameters (or gradients) that an assembled array holds in a reading."""
+    if quantity[:1] == "[":
+        return {p: array[k * n_a : (k + 1) * n_a] for k, p in enumerate(quantity[1:-1].split())}
     if quantity[:1] == "d":
         inner = taken_apart(quantity[1:], array, cell, n_a, reading)
         return {f"d{name}": part for name, part in inner.items()}
@@ -174,8 +194,9 @@ def taken_apart(
             for name, part in (("W", weights), ("b", bias))
         ]
         return apart[0] | apart[1]
-    if quantity == "b":
-        return {f"b_{g}": array[k * n_a : (k + 1) * n_a] for k, g in enumerate(reading.gates)}
+    if quantity in ("b", INNER):
+        names = _biases(quantity, reading.gates)
+        return {name: array[k * n_a : (k + 1) * n_a] for k, name in enumerate(names)}
     if quantity in ("W_h", "W_x"):
         s = "a" if quantity == "W_h" else "x"
         return {f"W_{g}{s}": array[k * n_a : (k + 1) * n_a] for k, g in enumerate(reading.gates)}

@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.calling.entries import last_word
-from unrolled.checking.names import is_parameter, meanings
+from unrolled.checking.calling.entries import LOSS_WORDS, last_word, tokens
+from unrolled.checking.calling.held import joined
+from unrolled.checking.names import gradient_words, is_parameter, meanings
 
 Array = Any
 _LISTS = {"grads", "gradients", "grad", "dparams", "gradient", "d_params", "dtheta", "deltas"}
+
+_OF_MANY = {"smooth", "running", "best", "prev", "previous", "last", "old", "history", "avg"}
+_NO_LOSS = {"acc", "accuracy", "correct", "norm", "perplexity", "ppl", "count", "num", "scale"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def _name(node: ast.expr) -> str:
 class Collector:
     """Finds outputs. `weights` are the names of their weights with what each stands for, in the order
     of their list; `steps` is T, `over_time` the number of axes of an array over time, `time` which of
-    them is the time.
+    them is the time. `apart`: their weights are named by what holds them, and gradients otherwise.
     """
 
     cell: str
@@ -101,6 +105,7 @@ class Collector:
     over_time: int
     single_steps: bool
     time: int
+    apart: bool = False
 
     def of(self, name: str, word: str, value: Any) -> Iterator[Output]:
         """Yield what a value of theirs, called `name`, holds; `word` is the part that has a meaning."""
@@ -115,11 +120,14 @@ class Collector:
 
     def _of_mapping(self, name: str, word: str, value: Mapping[Any, Any]) -> Iterator[Output]:
         for key, inner in value.items():
-            if is_of_another(key, value):
+            if is_of_another(key, value) or joined(word, str(key)) in self.weights:
                 continue
             if word in _LISTS and key in self.weights:
                 if (array := _numbers(inner)) is not None:
                     yield Output(f"{name}[{key!r}]", f"d{self.weights[key]}", array)
+            elif isinstance(key, str) and (quantity := self._of_weight(joined(word, key))):
+                if (array := _numbers(inner)) is not None:
+                    yield Output(f"{name}[{key!r}]", quantity, array)
             elif isinstance(key, str):
                 of_gradients = word in _LISTS and not key.startswith(("d", "grad"))
                 yield from self.of(f"{name}[{key!r}]", f"d{key}" if of_gradients else key, inner)
@@ -149,13 +157,12 @@ class Collector:
 
     def quantity(self, word: str, array: Array) -> str:
         """Return what a word means for an array, or "" where that is doubtful."""
-        for name, of in self.weights.items():
-            if word.lower().replace("_", "") in _gradient_words(name):
-                return f"d{of}"
+        if gradient := self._of_weight(word):
+            return gradient
         found = [q for q in meanings(word, self.cell) if q not in ("x", "y", "a_prev", "c_prev")]
         found = [q for q in found if not is_parameter(q) and not is_parameter(q[1:])]
         if array.ndim == 0 or array.size == 1:
-            return "loss" if "loss" in found else ""
+            return "loss" if "loss" in found or says_loss(word) else ""
         one_step = self._is_one_step(array)
         if found[:1] in (["da_prev"], ["dc_prev"]):
             return found[0] if not one_step else f"{found[0][:2]}0"
@@ -170,6 +177,15 @@ class Collector:
             return ""  # what is left of the last turn of a loop
         return found[0]
 
+    def _of_weight(self, word: str) -> str:
+        """Return the gradient of a weight of theirs that a word names, or ""."""
+        gradients = (f"d{of}" for name, of in self.weights.items()
+                     if word.lower().replace("_", "") in gradient_words(name))  # fmt: skip
+        if (gradient := next(gradients, "")) or not self.apart:
+            return gradient
+        kept = {f"d{of}" for of in self.weights.values()}
+        return next((q for q in meanings(word, self.cell)[:1] if q in kept), "")
+
     def _is_one_step(self, array: Array) -> bool:
         """Return whether an array is of one step; where there is no batch axis, it may be a column."""
         if self.over_time == 2 and array.ndim == 2 and not self.single_steps:
@@ -177,17 +193,26 @@ class Collector:
         return bool(array.ndim < self.over_time)
 
 
+def unnamed(function: str, k: int) -> str:
+    """Return what the k-th value that a function returns is called where it has no name."""
+    return f"{function}(…)[{k}]"
+
+
+def says_loss(word: str) -> bool:
+    """Return whether a name says that it holds a loss of this call: no mean over many calls."""
+    said = set(tokens(word))
+    return bool(said & LOSS_WORDS) and not said & _OF_MANY
+
+
+def may_be_loss(word: str, value: Any) -> bool:
+    """Return whether a scalar that comes back with gradients may be the loss, whatever its name is."""
+    number = isinstance(value, float) or (isinstance(value, np.ndarray) and value.size == 1)
+    return number and not set(tokens(word)) & (_OF_MANY | _NO_LOSS)
+
+
 def is_of_another(key: Any, names: Container[Any]) -> bool:
     """Return whether `Ct` stands beside `C`: then it is no second name of the same, but tanh(c)."""
     return isinstance(key, str) and key[-1:] == "t" and key[:-1].rstrip("_") in names
-
-
-def _gradient_words(name: str) -> set[str]:
-    word = name.lower().replace("_", "")
-    return {
-        f"{d}{word}"
-        for d in ("d", "g", "grad", "grads", "dld", "djd", "ded", "delta", "gradient", "nabla")
-    } | {f"{word}grad"}
 
 
 def _numbers(value: Any) -> Array | None:

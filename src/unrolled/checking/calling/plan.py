@@ -1,6 +1,7 @@
 """A plan: one way to run a person's file on a problem, in their own layout, and what is right there."""
 
 import ast
+import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,7 +10,15 @@ import numpy as np
 
 from unrolled.checking.calling import usage
 from unrolled.checking.calling.entries import Entry, Way
-from unrolled.checking.calling.layouts import Layout, Reading, assembled, parts, taken_apart
+from unrolled.checking.calling.layouts import (
+    HIDDEN_SHARE,
+    INNER,
+    Layout,
+    Reading,
+    assembled,
+    parts,
+    taken_apart,
+)
 from unrolled.checking.calling.outputs import Output
 from unrolled.checking.calling.run import Outcome, Run
 from unrolled.checking.names import is_parameter
@@ -30,7 +39,7 @@ class Plan:
     `labels` and `target_labels` for integers, `one_column` where there is no batch axis (m = 1),
     `one_step` where they take single steps (T = 1), `last_only` where only the last step has a target
     or a gradient from above. `fixed` are sizes that stand in the code as numbers,
-    `unclear` says where that may be several.
+    `unclear` says where that may be several. `apart` are names of weights that also say what holds them.
     """
 
     way: Way
@@ -49,6 +58,7 @@ class Plan:
     last_only: bool = False
     fixed: Mapping[str, int] = field(default_factory=dict)
     unclear: str = ""
+    apart: frozenset[str] = frozenset()
 
     @property
     def stepped(self) -> frozenset[str]:
@@ -111,9 +121,12 @@ class Plan:
         """
         found = dict(problem.parameters)
         for quantity in self.weights.values():
-            if parts(quantity, self.cell) != [quantity]:
+            if parts(quantity, self.cell) != [quantity] and quantity != INNER:
                 theirs = assembled(quantity, problem.parameters, self.readings[0])
                 found |= taken_apart(quantity, theirs, self.cell, problem.sizes["n_a"], reading)
+        if INNER in self.weights.values():  # the sum is b_c, wherever the reset acts
+            inner = HIDDEN_SHARE * found["b_c"]
+            found |= {"b_c": found["b_c"] - inner, "b_ca": inner}
         held = {q for name in self.weights.values() for q in parts(name, self.cell)}
         absent = {n for n in problem.parameters if n[:1] == "b" and n not in held}
         values = {n: found[n] * 0 if n in absent else found[n] for n in problem.parameters}
@@ -176,20 +189,19 @@ class Plan:
         return self._over_time(quantity, value, truth)
 
     def _over_time(self, quantity: str, value: Array, truth: Truth) -> Array:
-        """Return a quantity at all steps; a state may have the initial one first, or last."""
+        """Return a quantity at all steps; a state may have the initial one first, or last. What they keep
+        may have its axes in another order than what they are given.
+        """
         steps = [step[quantity] for step in truth.steps]
-        plain = self.layout.over_time(np.stack(steps, axis=2))
-        time = self.layout.axes.split().index("T")
-        if quantity not in truth.initial or value.shape[time] != len(steps) + 1:
-            return plain
-        initial = truth.initial[quantity]
-        both = [
-            self.layout.over_time(np.stack(s, axis=2))
-            for s in ([initial, *steps], [*steps, initial])
-        ]
-        if both[0].shape != value.shape:
-            return plain
-        return max(both, key=lambda array: int(np.isclose(array, value).sum()))
+        initial = [truth.initial[quantity]] if quantity in truth.initial else []
+        stacks = [np.stack(s, axis=2) for s in (steps, [*initial, *steps], [*steps, *initial])]
+        orders = itertools.permutations(self.layout.axes.split()) if value.ndim == 3 else ()
+        turned = (replace(self.layout, axes=" ".join(order)) for order in orders)
+        for layouts in ([self.layout], turned):
+            arrays = [layout.over_time(stack) for layout in layouts for stack in stacks]
+            if fitting := [array for array in arrays if array.shape == value.shape]:
+                return max(fitting, key=lambda array: int(np.isclose(array, value).sum()))
+        return self.layout.over_time(stacks[0])
 
     def run(
         self, namespace: dict[str, Any], problem: Problem, again: str = "",
@@ -209,6 +221,8 @@ def _of_that_size(output: Output, truth: Truth) -> bool:
     if quantity == "loss" or quantity[:1] == "d" or is_parameter(quantity):
         return True
     units = sizes["n_y"] if quantity in ("y_hat", "z_y") else sizes["n_a"]
+    if np.ndim(output.value) > 3:
+        return False  # several gates in one array
     return units in np.shape(output.value)
 
 

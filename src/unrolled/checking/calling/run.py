@@ -2,17 +2,25 @@
 
 import copy
 import traceback
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unrolled.checking.calling import usage
+from unrolled.checking.calling import flow, usage
 from unrolled.checking.calling.arguments import is_cache
-from unrolled.checking.calling.entries import Entry
-from unrolled.checking.calling.layouts import assembled
-from unrolled.checking.calling.outputs import Collector, Output, is_of_another, returned
+from unrolled.checking.calling.entries import Entry, zeroes
+from unrolled.checking.calling.held import inside, replaced, roots
+from unrolled.checking.calling.layouts import HIDDEN_SHARE, INNER, assembled
+from unrolled.checking.calling.outputs import (
+    Collector,
+    Output,
+    is_of_another,
+    may_be_loss,
+    returned,
+    unnamed,
+)
 from unrolled.checking.names import other_bias
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth
 from unrolled.checking.program import made_global
@@ -65,11 +73,14 @@ class Run:
         self.plan, self.namespace, self.problem, self.locked = plan, namespace, problem, locked
         self.handed: list[_Handed] = []
         self.outcome, self.results, self.unnamed = Outcome(), dict[str, Any](), list[Any]()
+        self.given_back: Any = None
         self.instance: Any = None
         self.containers: dict[str, Any] = {}
         axes = len(plan.layout.step.split()) + (not plan.one_step)
         time = plan.layout.axes.split().index("T")
-        self.collector = Collector(plan.cell, plan.weights, problem.T, axes, plan.one_step, time)
+        self.collector = Collector(
+            plan.cell, plan.weights, problem.T, axes, plan.one_step, time, bool(plan.apart)
+        )
 
     def all(self, again: str) -> Outcome:
         try:
@@ -114,10 +125,13 @@ class Run:
             self.namespace[name] = self._size(meaning)
         for name in self.plan.weights:
             if name in self.namespace:
-                self.namespace[name] = self._weight(name, self.namespace[name])
-        for held in [v for v in self.namespace.values() if type(v) is dict]:
-            for name in self.plan.weights.keys() & held.keys():
-                held[name] = self._weight(name, held[name])
+                new, old = self._weight(name, self.namespace[name]), self.namespace[name]
+                if isinstance(old, np.ndarray):
+                    replaced(self.namespace, name, new)
+                else:
+                    self.namespace[name] = new
+        for name, root in roots(self.namespace).items():
+            self._place_in(name, root)
         for (owner, name), role in self.plan.roles.items():
             if owner == "" and name in self.namespace:
                 self.namespace[name] = self._value(name, role)
@@ -125,16 +139,34 @@ class Run:
 
     def _place_weights(self) -> None:
         """Overwrite the weights of an object, among its attributes or in their dictionaries."""
-        for _, holder in _holders("self", self.instance):
-            for name, old in list(holder.items()):
-                if name in self.plan.weights and isinstance(old, np.ndarray):
-                    new = self._weight(name, old)
-                    if new.shape == old.shape and old.dtype.kind == "f":
-                        old[...] = new  # in place: a list may hold the same array
-                    else:
-                        holder[name] = new
+        self._place_in("self", self.instance)
+
+    def _place_in(self, name: str, root: Any) -> None:
+        """Overwrite what an object or dictionary holds of weights."""
+        for held in list(inside(name, root)):
+            word = held.word if held.word in self.plan.weights else held.key
+            if word in self.plan.weights and isinstance(held.value, np.ndarray):
+                new = self._weight(word, held.value)
+                if new.shape == held.value.shape and held.value.dtype.kind == "f":
+                    held.value[...] = new  # in place: a list may hold the same array
+                else:
+                    replaced(held.kept, held.key, new)
+
+    def _zero_gradients(self) -> None:
+        """Call what sets their gradients to zero, where they do not do it themselves: the method of the
+        object, or those of the objects in it.
+        """
+        own = {f.name for f in self.plan.way.functions}
+        objects = [self.instance, *(held.value for held in inside("self", self.instance))]
+        found = [[getattr(one, n) for n in dir(one) if zeroes(n)] for one in objects
+                 if type(one).__module__ == type(self.instance).__module__]  # fmt: skip
+        for method in next(filter(None, found[:1]), [m for of_one in found for m in of_one]):
+            if method.__name__ not in own:
+                method()
 
     def _call(self, entry: Entry) -> None:
+        if entry is self.plan.way.backward and self.instance is not None:
+            self._zero_gradients()
         held = self._held_weights() if entry is self.plan.way.backward else {}
         self._call_it(entry)
         for name, before in held.items():
@@ -145,8 +177,9 @@ class Run:
 
     def _held_weights(self) -> dict[str, Array]:
         """Return a copy of the weights that their object keeps."""
-        kept = [k for _, k in _holders("self", self.instance)] if self.instance is not None else []
-        return {n: np.array(v) for k in kept for n, v in k.items() if n in self.plan.weights}
+        kept = inside("self", self.instance) if self.instance is not None else ()
+        words = ((held.word if held.word in self.plan.weights else held.key, held) for held in kept)
+        return {w: np.array(held.value) for w, held in words if w in self.plan.weights}
 
     def _call_it(self, entry: Entry) -> None:
         of = self.instance if entry.owner else None
@@ -198,7 +231,9 @@ class Run:
     def _note(self, entry: Entry, result: Any) -> None:
         """Remember what came back by name, and collect what has a meaning."""
         before, self.unnamed = self.unnamed, []
-        how = returned(entry.node)
+        if entry is self.plan.way.forward:
+            self.given_back = result
+        how, first = returned(entry.node), len(self.outcome.outputs)
         values = [result] if how.alone or not isinstance(result, tuple | list) else list(result)
         for k, value in enumerate(values):
             name = how.names[k] if k < len(how.names) else ""
@@ -208,12 +243,16 @@ class Run:
             else:
                 if not np.isscalar(value):
                     self.unnamed.append(value)
-                shown = f"{entry.name}(…)[{k}]" if not how.alone else f"{entry.name}(…)"
+                shown = f"{entry.name}(…)" if how.alone else unnamed(entry.name, k)
+                self.results[shown] = value
             self._remember_keys(value)
             self._collect(entry, shown, name, value, how.inner.get(k, ()))
+        self._collect_loss(entry, how.names, values, first)
         self.unnamed = self.unnamed or before
         if self.instance is not None:
             self._collect_attributes(entry)
+        elif entry is self.plan.way.backward:
+            self._collect_objects()
         if self.plan.way.forward is None and not entry.arguments:
             self._collect_globals(set(self.namespace))
         else:
@@ -242,6 +281,23 @@ class Run:
         word = word or ("loss" if entry.is_loss else "")
         self.outcome.outputs += self.collector.of(shown, word, value)
 
+    def _collect_loss(
+        self, entry: Entry, names: Sequence[str], values: Sequence[Any], first: int
+    ) -> None:
+        """Collect the only scalar that comes back from what is called a loss, or with gradients from
+        targets, as the loss, if no name says which it is.
+        """
+        takes_y = "y" in [self.plan.roles.get((entry.name, name)) for name in entry.arguments]
+        named_here = {o.name for o in self.outcome.outputs[first:]}
+        known = any(o.quantity == "loss" for o in self.outcome.outputs[first:])
+        named = list(zip((*names, *[""] * len(values)), values, strict=False))
+        scalars = [(name, value) for name, value in named
+                   if may_be_loss(name, value) and name not in named_here]  # fmt: skip
+        meant = entry.is_loss or (takes_y and len(values) > 1)
+        if meant and not known and len(scalars) == 1:
+            name, value = scalars[0]
+            self.outcome.outputs.append(Output(name or f"{entry.name}(…)", "loss", np.array(value)))
+
     def _remember_keys(self, value: Any) -> None:
         if isinstance(value, dict):
             for key, inner in value.items():
@@ -250,15 +306,27 @@ class Run:
 
     def _collect_attributes(self, entry: Entry) -> None:
         backward = entry is self.plan.way.backward
-        for of, kept in _holders("self", self.instance):
-            if of.endswith("]"):
+        for held in inside("self", self.instance):
+            if held.path.endswith("]") or is_of_another(held.key, held.kept):
                 continue  # a dictionary is collected with the attribute that it is
-            for name, value in kept.items():
-                if is_of_another(name, kept):
-                    continue
-                for output in self.collector.of(f"{of}.{name}", name, value):
+            shown = f"{held.path}.{held.key}"
+            for word in dict.fromkeys((held.word, held.key)):
+                found = list(self.collector.of(shown, word, held.value))
+                for output in found:
                     if backward == (output.quantity[:1] == "d") or self.plan.way.forward is None:
                         self.outcome.outputs.append(output)
+                if found:
+                    break
+
+    def _collect_objects(self) -> None:
+        """Collect the gradients that are kept in objects that are globals."""
+        for name, root in roots(self.namespace).items():
+            for held in (
+                () if isinstance(root, dict) or root is self.instance else inside(name, root)
+            ):
+                if held.word != held.key and not held.path.endswith("]"):
+                    found = self.collector.of(f"{held.path}.{held.key}", held.word, held.value)
+                    self.outcome.outputs += [o for o in found if o.quantity[:1] == "d"]
 
     def _collect_globals(self, names: Container[str]) -> None:
         turning = usage.loop_variables(self.plan.way.backward.node)
@@ -287,6 +355,11 @@ class Run:
         problem, layout = self.problem, self.plan.layout
         if role in ("a", "c"):
             return layout.one_step(problem.state[role])
+        there = problem.Y.any(axis=0)
+        if role == "lengths":  # targets are missing at the end of a sequence only
+            return there.sum(axis=1)
+        if role == "mask":
+            return layout.per_target(there.astype(float))
         if role == "dz_y":
             theirs = self.plan.problem(problem, self.plan.readings[0])
             truth = Truth(theirs, Conventions(counting=Counting(over=()), states=self.plan.given))
@@ -304,6 +377,8 @@ class Run:
         if self.plan.one_step or last:
             axes = [axis for axis in layout.axes.split() if axis != "n" or not integers]
             array = np.take(array, -1, axis=axes.index("T")).copy()
+        if integers and self.plan.one_column and array.ndim == 2:
+            array = array[:, 0]  # nobody writes a batch axis for a text
         return array.tolist() if integers and array.ndim == 1 else array
 
     def _size(self, what: str) -> int:
@@ -314,7 +389,8 @@ class Run:
     def _weight(self, name: str, old: Any) -> Array:
         """Return a weight in their layout, a bias in the shape that it had."""
         quantity = self.plan.weights[name]
-        array = assembled(quantity, self.problem.parameters, self.plan.readings[0])
+        whole = "b" if quantity == INNER else quantity  # its share is that of two that are added
+        array = assembled(whole, self.problem.parameters, self.plan.readings[0])
         array = self.plan.layout.parameter(quantity, array) * self._share(name)
         if old is not None and quantity[:1] == "b" and np.ndim(old) in (1, 2):
             n = array.size
@@ -328,10 +404,11 @@ class Run:
     def _share(self, name: str) -> float:
         """Return how much of the legend's bias is in theirs: two that are added share it."""
         weights = self.plan.weights
-        other = other_bias(name, weights)
-        if not other or weights[other] != weights[name]:
-            return 1.0
-        return 0.25 if name < other else 0.75
+        beside = {n for n in self.plan.apart - {name} if weights[name][:1] == "b"}  # of two layers
+        alike = [n for n in beside & weights.keys() if weights[n] == weights[name]]
+        other = other_bias(name, weights) or (alike[0] if len(alike) == 1 else "")
+        added = other and {weights[other], weights[name]} in ({weights[name]}, {"b", INNER})
+        return 1.0 if not added else HIDDEN_SHARE if name < other else 1 - HIDDEN_SHARE
 
     def _container(self, name: str) -> Any:
         if name not in self.containers:
@@ -357,7 +434,11 @@ class Run:
             if key in self.results:
                 return self.results[key]
         kept = [v for n, v in self.results.items() if "cache" in n.lower()] + self.unnamed
-        return kept[-1] if kept else list(self.results.values())[-1]
+        if kept:
+            return kept[-1]
+        taken = flow.unpacked_into(name, self.plan.way.backward.node)
+        whole = isinstance(self.given_back, tuple) and len(self.given_back) != taken
+        return self.given_back[-1] if whole else self.given_back
 
 
 def _lock(held: Any) -> None:
@@ -371,21 +452,6 @@ def _lock(held: Any) -> None:
 
 def _positional(entry: Entry) -> set[str]:
     return {a.arg for a in entry.node.args.posonlyargs}
-
-
-def _holders(name: str, held: Any, depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the attributes of an object, of the objects of their classes in it, and its dictionaries."""
-    kept = vars(held)
-    yield name, kept
-    for key, value in list(kept.items()):
-        if isinstance(value, dict):
-            yield f"{name}.{key}[]", value
-        elif (
-            type(value).__module__ == type(held).__module__
-            and depth < 2
-            and hasattr(value, "__dict__")
-        ):
-            yield from _holders(f"{name}.{key}", value, depth + 1)
 
 
 def _has_axis(value: Any, size: int) -> bool:

@@ -1,9 +1,12 @@
 """What the syntax of the functions that run says: the cell, the layout, the order of [a; x], integers."""
 
 import ast
+import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+from unrolled.checking.calling import flow
 from unrolled.checking.calling.arguments import MAKERS, size_meaning
 from unrolled.checking.calling.entries import Way, last_word, stored_words
 from unrolled.checking.calling.layouts import Layout, Reading
@@ -33,14 +36,19 @@ def cells(way: Way) -> list[str]:
     return named[:1] or found or ["rnn"]
 
 
-def layouts(way: Way, cell: str, sizes: dict[str, int]) -> list[Layout]:
-    """Return the layouts that the syntax speaks for, the best first."""
-    votes = _axes_votes(way.functions)
+def layouts(way: Way, cell: str, inputs: set[str], likely: bool = True) -> list[Layout]:
+    """Return the layouts that the syntax speaks for, the best first; or (not `likely`) the others.
+
+    `inputs` are the arguments that hold x, targets or gradients from above.
+    """
+    votes = _axes_votes(way.functions, inputs)
     columns = _columns(way.functions, cell)
     for axes in list(votes):
         if columns is not None and _is_columns(axes) != columns and len(axes.split()) == 3:
             votes[axes] -= 4
     wanted = [axes for axes, n in votes.most_common() if n > 0] or list(votes)
+    if not likely:
+        wanted = [axes for axes in votes if axes not in wanted]
     transposed = _transposed(way.functions, cell)
     found = []
     for axes in wanted[:4]:
@@ -57,18 +65,74 @@ def _is_columns(axes: str) -> bool:
 _ORDERS = ("n m T", "m T n", "T m n", "T n m")
 
 
-def _axes_votes(functions: Functions) -> Counter[str]:
+def _axes_votes(functions: Functions, inputs: set[str]) -> Counter[str]:
+    """Count what speaks for each order of the axes; what is done with an input speaks louder."""
     votes = Counter(dict.fromkeys(_ORDERS, 0))
+    known_as = set().union(*(flow.aliases(name, functions) for name in inputs))
     for f in functions:
         for node in ast.walk(f):
-            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
-                kinds = "".join(":" if isinstance(e, ast.Slice) else "t" for e in node.slice.elts)
-                votes.update({"::t": {"n m T": 2}, ":t:": {"m T n": 2}, ":t": {"m T n": 2, "n T": 1},
-                              "t::": {"T m n": 1, "T n m": 1}}.get(kinds, {}))  # fmt: skip
-            elif isinstance(node, ast.Assign) and (order := _order_of_shape(node)):
-                votes.update({order: 3})
-            elif _is_step_of_time(node):
-                votes.update({"T m n": 1, "T n m": 1})
+            loud = 3 if last_word(getattr(node, "value", node)) in known_as else 1
+            for axes, n in _said_of_axes(node).items():
+                votes[axes] += n * loud
+        for _, _, through in flow.loops(f):
+            if last_word(through) in known_as:
+                votes.update(_TIME_FIRST)
+        votes.update(_by_sizes(f, known_as))
+    return votes
+
+
+_TIME_FIRST = {"T m n": 1, "T n m": 1}
+_INDEXED = {"::t": {"n m T": 2}, ".t": {"n m T": 2}, ":t:": {"m T n": 2}, ":t": {"m T n": 2, "n T": 1},
+            "t::": _TIME_FIRST, "t.": _TIME_FIRST}  # fmt: skip
+_MOVED = {("moveaxis", (2, 0)): "n m T", ("moveaxis", (-1, 0)): "n m T", ("moveaxis", (1, 0)): "m T n",
+          ("rollaxis", (2,)): "n m T", ("rollaxis", (-1,)): "n m T", ("rollaxis", (1,)): "m T n",
+          ("transpose", (2, 0, 1)): "n m T", ("transpose", (2, 1, 0)): "n m T",
+          ("transpose", (1, 0, 2)): "m T n", ("transpose", (1, 2, 0)): "m T n",
+          ("swapaxes", (0, 1)): "m T n", ("swapaxes", (0, 2)): "n m T"}  # fmt: skip
+
+
+def _said_of_axes(node: ast.AST) -> dict[str, int]:
+    """Return what a piece of code says for an order: `x[:, :, t]`, a shape unpacked, axes moved."""
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+        kinds = "".join(
+            ":" if isinstance(e, ast.Slice)
+            else "." if isinstance(e, ast.Constant) and e.value is Ellipsis else "t"
+            for e in node.slice.elts
+        )  # fmt: skip
+        return _INDEXED.get(kinds, {})
+    if isinstance(node, ast.Assign) and (order := _order_of_shape(node)):
+        return {order: 3}
+    if isinstance(node, ast.Call) and (order := _MOVED.get(_moved(node), "")):
+        return {order: 3}
+    return _TIME_FIRST if _is_step_of_time(node) else {}
+
+
+def _moved(call: ast.Call) -> tuple[str, tuple[int, ...]]:
+    """Return how a call moves axes: its name with the numbers that it is given."""
+    given = [a for arg in call.args for a in (arg.elts if isinstance(arg, ast.Tuple) else [arg])]
+    given += [keyword.value for keyword in call.keywords]
+    numbers = []
+    for argument in given:
+        with contextlib.suppress(ValueError, TypeError):
+            numbers.append(int(ast.literal_eval(argument)))
+    return last_word(call.func), tuple(numbers)
+
+
+def _by_sizes(f: ast.FunctionDef, inputs: set[str]) -> dict[str, int]:
+    """Return what `m = X.shape[1]` or `T = len(X)`, of an input, says for each order."""
+    votes: dict[str, int] = {}
+    for target, value in flow.assigned(f):
+        letter, of = size_meaning(last_word(target))[:1], value
+        axis: Any = None
+        if isinstance(value, ast.Subscript) and last_word(value.value) == "shape":
+            of = value.value.value if isinstance(value.value, ast.Attribute) else value
+            index = value.slice.value if isinstance(value.slice, ast.Constant) else None
+            axis = index if isinstance(index, int) else None
+        elif isinstance(value, ast.Call) and last_word(value.func) == "len" and value.args:
+            of, axis = value.args[0], 0
+        if letter and axis in (0, 1, 2) and last_word(of) in inputs:
+            fitting = [order for order in _ORDERS if order.split()[axis] == letter]
+            votes |= {order: votes.get(order, 0) + 3 for order in fitting}
     return votes
 
 
@@ -166,7 +230,8 @@ def likely_reading(way: Way, cell: str) -> Reading:
     for f in way.functions:
         for node in ast.walk(f):
             if isinstance(node, ast.Assign):
-                found = meanings(last_word(node.targets[0]), cell)[:1]
+                word = last_word(node.targets[0])
+                found = ("c_tilde",) if (cell, word) == ("gru", "n") else meanings(word, cell)[:1]
                 order += [q[0] for q in found if q in GATES[cell] or q == "c_tilde"]
             elif (
                 isinstance(node, ast.Call)
@@ -223,6 +288,19 @@ def written_sizes(functions: Functions) -> Iterator[tuple[int, str]]:
                         yield n.value, f"line {n.lineno}"
 
 
+def makes_columns(functions: Functions) -> bool:
+    """Return whether arrays (n, 1) are made: `zeros((n, 1))`, `reshape(-1, 1)`, `W[:, [k]]`."""
+    for node in (n for f in functions for n in ast.walk(f)):
+        if isinstance(node, ast.Call) and last_word(node.func) in (*MAKERS, "reshape", "full"):
+            given = [n for a in node.args for n in (a.elts if isinstance(a, ast.Tuple) else [a])]
+            if len(given) > 1 and getattr(given[-1], "value", None) == 1:
+                return True
+        index = node.slice if isinstance(node, ast.Subscript) else None
+        if isinstance(index, ast.Tuple) and any(isinstance(e, ast.List) for e in index.elts):
+            return True
+    return False
+
+
 def loop_variables(f: ast.FunctionDef) -> set[str]:
     """Return the names that loops give their rounds' values to."""
     targets = [n.target for n in ast.walk(f) if isinstance(n, ast.For)]
@@ -241,41 +319,44 @@ def goes_through(name: str, functions: Functions) -> bool:
     return False
 
 
+_LOGARITHMS = {"log", "log1p", "log2", "log10", "logaddexp", "logsumexp", "log_softmax", "softplus"}
+
+
+def takes_logarithms(functions: Functions) -> bool:
+    """Return whether a logarithm is taken anywhere, as in a cross-entropy."""
+    return bool(_LOGARITHMS & set().union(*map(called_names, functions)))
+
+
 def indexes(name: str, functions: Functions) -> bool:
     """Return whether an argument's entries are used as an index: it holds integers."""
-    aliases = {name}
+    names = {name}
     for _ in range(2):
         for f in functions:
-            aliases |= _aliases(f, aliases)
+            names |= _taken_from(f, names) | flow.passed_on(f, names, functions, last_word)
     return any(
-        isinstance(node, ast.Subscript) and _used(node.slice, aliases)
+        isinstance(node, ast.Subscript) and not _joins(node) and _used(node.slice, names)
         for f in functions for node in ast.walk(f)
     )  # fmt: skip
 
 
-def _used(index: ast.expr, aliases: set[str]) -> bool:
+def _joins(node: ast.Subscript) -> bool:
+    """Return whether it is `np.r_[a, x]`, which looks like an index."""
+    return last_word(node.value) in ("r_", "c_")
+
+
+def _used(index: ast.expr, names: set[str]) -> bool:
     """Return whether one of the names, or an entry of it, stands in an index."""
-    parts = index.elts if isinstance(index, ast.Tuple) else [index]
-    return any(not isinstance(part, ast.Slice) and last_word(part) in aliases for part in parts)
+    parts = index.elts if isinstance(index, ast.Tuple | ast.List) else [index]
+    return any(
+        _used(part, names) if isinstance(part, ast.List) else last_word(part) in names
+        for part in parts if not isinstance(part, ast.Slice)
+    )  # fmt: skip
 
 
-def _aliases(f: ast.FunctionDef, names: set[str]) -> set[str]:
+def _taken_from(f: ast.FunctionDef, names: set[str]) -> set[str]:
     """Return what takes its values from one of the names: a loop's variable, or `k = inputs[t]`."""
-    found: set[str] = set()
-    for node in ast.walk(f):
-        if isinstance(node, ast.For) and last_word(node.iter) in names:
-            found.add(last_word(node.target))
-        elif isinstance(node, ast.For) and isinstance(node.iter, ast.Call):
-            found |= _of_loop(node, node.iter, names)
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
-            found |= {last_word(node.targets[0])} if last_word(node.value) in names else set()
+    found = {last_word(target) for _, target, of in flow.loops(f) if last_word(of) in names}
+    for target, value in flow.assigned(f):
+        if last_word(flow.unshaped(value)) in names:
+            found.add(last_word(target))
     return found - {""}
-
-
-def _of_loop(node: ast.For, call: ast.Call, names: set[str]) -> set[str]:
-    if not isinstance(node.target, ast.Tuple):
-        return set()
-    by = last_word(call.func)
-    targets = node.target.elts[1:] if by == "enumerate" else node.target.elts
-    pairs = zip(targets, call.args, strict=False) if by in ("enumerate", "zip") else ()
-    return {last_word(target) for target, of in pairs if last_word(of) in names}
