@@ -572,10 +572,10 @@ def test_gradients_that_are_only_a_step_of_the_weights_and_those_clipped_are_see
 
 
 CLASSES = [  # file, what is mistaken in it, what is found, and the outputs that are right without
-    ("torch_names", "dz = dh * (h - n)", "dz = dh * (n - h)", {"du", "dz_u"}, "dW_h, db, db_hh"),
-    ("one_number", "df = dc * c_old", "df = dc * c", {"df", "dz_f"}, "loss, dW_ya, db_y, dW_x, dW_h, db"),
-    ("gates_in_dicts", "drh * h * r", "drh * r", {"dr", "dz_r"}, "dW_ra, dW_ua, dW_ca"),
-    ("weights_with_gradients", "da @ self.Wh.value.T", "da @ self.Wh.value", {"da_prev", "da"}, "dW_aa"),
+    ("torch_names", "dz = dh * (h - n)", "dz = dh * (n - h)", ("du", "dz_u"), "dW_h, db, db_hh"),
+    ("one_number", "df = dc * c_old", "df = dc * c", ("df", "dz_f"), "loss, dW_ya, db_y, dW_x, dW_h, db"),
+    ("gates_in_dicts", "drh * h * r", "drh * r", ("dr", "dz_r"), "dW_ra, dW_ua, dW_ca"),
+    ("weights_with_gradients", "da @ self.Wh.value.T", "da @ self.Wh.value", ("da_prev", "da"), "dW_aa"),
 ]  # fmt: skip
 
 

@@ -444,7 +444,7 @@ def test_a_round_is_a_step(name):
 def test_steps_that_a_loop_leaves_out(loop, left_out):
     text = HEAD + f"    for t in {loop}: out.append(x[t] * 1)"
     _, timeline, watcher = steps_of(text, truth("rnn"))
-    assert timeline.missing(0, watcher.entries[0]) == left_out
+    assert timeline.missing(watcher.entries[0]) == left_out
 
 
 def test_what_is_given_tells_more_than_what_is_computed():

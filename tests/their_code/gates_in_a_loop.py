@@ -1,3 +1,4 @@
+# ruff: noqa
 import numpy as np
 
 # LSTM tagger with numpy, one function for the loss and all gradients

@@ -23,6 +23,7 @@ class BoundPlan:
     labels: bool = False
     one_column: bool = False
     one_step: bool = False
+    last_only: bool = False
     tied: bool = False
     handed: frozenset[str] = frozenset()
     fixed: Mapping[str, int] = field(default_factory=dict)

@@ -2,7 +2,6 @@
 
 import ast
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from unrolled.checking.calling import Plan, Way, problem_for
 from unrolled.checking.conventions import Choice, choose_reading
@@ -85,16 +84,19 @@ def _functions(code: WatchedCode, plan: Plan) -> Collection[ast.FunctionDef]:
 
 
 def _settled(code: WatchedCode, choice: Choice) -> Choice:
-    """Return the choice; where the forward alone speaks for a variant of the cell, the one of both under
-    which more is right after one repair: the usual cell if that does not tell.
+    """Return the choice; where the forward alone speaks for a variant of the cell, or leaves open how it
+    is read, the one under which most is right after one repair: the usual one if that does not tell.
     """
-    if choice.doubtful is None:
+    if not choice.doubtful:
         return choice
-    usual = _right_after_one(runner_for(code, choice, "plain"))
-    if usual[0]:
-        return choice
-    other = replace(choice, conventions=choice.doubtful)
-    return other if _right_after_one(runner_for(code, other, "plain")) > usual else choice
+    best, most = choice, (False, 0)
+    for one in (choice, *choice.doubtful):
+        right = _right_after_one(runner_for(code, one, "plain"))
+        if right > most:
+            best, most = one, right
+        if right[0]:
+            break
+    return best
 
 
 def _right_after_one(runner: Runner) -> tuple[bool, int]:

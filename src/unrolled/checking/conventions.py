@@ -4,8 +4,9 @@ What is loss and what is gradient may count each target differently. A conventio
 both agree on it; if they do not, the default is right: summed over time, averaged over the batch.
 """
 
+import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking import variants
-from unrolled.checking.calling import Outcome, Plan, Reading
+from unrolled.checking.calling import Outcome, Plan, Reading, usage
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth, shortened
 from unrolled.checking.recognising import Node, Recogniser, numbers, same
 from unrolled.checking.watching import Event
@@ -30,6 +31,7 @@ _VARIANTS = {
     )
 }
 _OUTPUTS = ("sigmoid", "linear")
+_READINGS = 3  # tried of those that the forward pass leaves open
 _FIRST = 400  # events that tell how the forward pass reads its weights
 
 
@@ -37,15 +39,15 @@ _FIRST = 400  # events that tell how the forward pass reads its weights
 class Choice:
     """How a file is read: which plan and reading, which conventions, and how much was recognised.
 
-    `doubtful` is what the forward pass alone speaks for, where the backward says nothing; `counted`
-    says whether a run told how targets count.
+    `doubtful` are other ways to read it that as much speaks for, where the backward says nothing;
+    `counted` says whether a run told how targets count.
     """
 
     plan: Plan
     reading: Reading
     conventions: Conventions
     recognised: int
-    doubtful: Conventions | None = None
+    doubtful: "tuple[Choice, ...]" = ()
     counted: bool = True
 
 
@@ -63,24 +65,30 @@ def choose_reading(
         return _with_counting(one, problem, distinct, outcome)
 
     usual = Conventions(
-        activation="tanh" if plan.cell == "rnn" else None, states=frozenset(plan.given)
+        activation="tanh" if plan.cell == "rnn" else None,
+        states=frozenset(plan.given),
+        output="sigmoid" if plan.fixed.get("n_y") == 1 else "softmax",  # of one, softmax is 1
     )
-    read = max((choice(reading, usual) for reading in plan.readings), key=_recognition)
+    every = [choice(reading, usual) for reading in plan.readings]
+    read = max(every, key=_recognition)
+    alike = [one for one in every if one.recognised == read.recognised and one is not read]
     best = _with_output(read, choice, with_counting, problem, outcome)
     plain = replace(usual, output=best.conventions.output)
-    doubtful = None
+    doubtful: Choice | None = None
     for variant in _variants(plain, plan.cell):
-        other = choice(best.reading, variant)
+        order = sorted(plan.readings, key=lambda reading: reading != best.reading)
+        other = max((choice(reading, variant) for reading in order), key=_recognition)
         keeps = variant.cell == _KEEPS  # told by u alone, which may be what is wrong
         if keeps and doubtful is None and other.recognised == best.recognised:
-            doubtful = with_counting(other).conventions
+            doubtful = with_counting(other)
         elif other.recognised > best.recognised:
             other = with_counting(other)
             if _goes_back(other, best.conventions, problem, distinct, outcome):
                 best, doubtful = other, None
-            elif doubtful is None and variant.cell:
-                doubtful = other.conventions
-    return replace(best, doubtful=doubtful)
+            elif variant.cell and other.recognised > (doubtful.recognised if doubtful else 0):
+                doubtful = other
+    others = [replace(best, reading=one.reading) for one in alike[:_READINGS]]
+    return replace(best, doubtful=(*([doubtful] if doubtful else []), *others))
 
 
 def _recognition(choice: Choice) -> int:
@@ -92,15 +100,38 @@ def _with_output(
     with_counting: Callable[[Choice], Choice], problem: Problem, outcome: Outcome,
 ) -> Choice:  # fmt: skip
     """Return the choice with the output that is recognised most, or, among those that are alike, the one
-    under which most results are right: softmax where nothing tells.
+    under which most results are right: softmax where nothing tells, and where the loss is softmax's.
     """
     others = [replace(read.conventions, output=output) for output in _OUTPUTS]
     choices = [read, *(choice(read.reading, other) for other in others)]
     most = max(map(_recognition, choices))
     alike = [with_counting(one) for one in choices if one.recognised == most]
-    if len(alike) == 1:
-        return alike[0]
-    return max(alike, key=lambda one: _right(one, problem, outcome))
+    way = getattr(read.plan, "way", None)  # a binding has none, and says nothing of its loss
+    logs = way is None or usage.takes_logarithms(way.functions)
+
+    def fitness(one: Choice) -> tuple[int, bool]:
+        squares = one.conventions.output == "linear" and one.plan.has_loss and not logs
+        return _right(one, problem, outcome), squares
+
+    best = max(alike, key=fitness)
+    of_logits = best.conventions.output == "linear" and logs and best.plan.has_loss and way
+    if of_logits or _is_softmaxs(best, problem, outcome):
+        return with_counting(choices[0])  # the loss is that of softmax, which is what is left out
+    return best
+
+
+def _is_softmaxs(choice: Choice, problem: Problem, outcome: Outcome) -> bool:
+    """Whether the loss of sigmoids is the one that belongs to softmax: −Σ y log ŷ and nothing else."""
+    losses = [o.value for o in outcome.outputs if o.quantity == "loss" and np.size(o.value) == 1]
+    if choice.conventions.output != "sigmoid" or not losses:
+        return False
+    read = choice.plan.problem(problem, choice.reading)
+    steps = Truth(read, choice.conventions).steps
+    targets = [read.Y[:, :, t] * (not read.last_only or t == read.T - 1) for t in range(read.T)]
+    pairs = zip(targets, steps, strict=True)
+    unit = -sum(float(np.sum(y * np.log(step["y_hat"]))) for y, step in pairs)
+    theirs = float(np.ravel(losses[0])[0])
+    return any(abs(theirs - share * unit) <= 1e-9 * abs(theirs) for share in _usual(read))
 
 
 def _right(choice: Choice, problem: Problem, outcome: Outcome) -> int:
@@ -154,7 +185,7 @@ def _recognised(
     values: Sequence[Array],
 ) -> int:
     short = shortened(plan.problem(problem, reading), min(2, problem.T))
-    recogniser = Recogniser(Truth(short, conventions), transposed=not plan.columns)
+    recogniser = _recogniser(_Drawn(short), conventions)
     sizes = {short.sizes[n] * short.m for n in ("n_a", "n_y")}
     forward = {e.name for e in recogniser.truth.table.of("forward")}
     forward -= {"y_hat"} if conventions.output == "linear" else set()  # it is z_y again
@@ -164,6 +195,30 @@ def _recognised(
     return len(found)
 
 
+class _Drawn:
+    """A problem that is known by its numbers: the ways to run a file share most of them."""
+
+    def __init__(self, problem: Problem):
+        arrays = [problem.X, problem.Y, problem.dA, *problem.state.values()]
+        self.problem = problem
+        self._numbers = tuple(
+            np.asarray(a).tobytes() for a in (*arrays, *problem.parameters.values())
+        )
+        self._known = (problem.cell, problem.last_only, *problem.sizes.values(), self._numbers)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Drawn) and self._known == other._known
+
+    def __hash__(self) -> int:
+        return hash(self._known)
+
+
+@functools.lru_cache(maxsize=200)
+def _recogniser(drawn: _Drawn, conventions: Conventions) -> Recogniser:
+    """What knows the forward pass of a short problem; whether weights are transposed tells nothing there."""
+    return Recogniser(Truth(drawn.problem, conventions))
+
+
 def _with_counting(
     choice: Choice, problem: Problem, values: Sequence[Array], outcome: Outcome
 ) -> Choice:
@@ -171,9 +226,17 @@ def _with_counting(
     if not choice.plan.has_loss:
         return choice
     known = set(countings(choice, problem, values, outcome))
-    agreed = next(iter(known)) if len(known) == 1 else DEFAULT
+    agreed = agreed_on(known) or DEFAULT
     conventions = replace(_with_loss(choice.conventions), counting=agreed)
     return replace(choice, conventions=conventions, counted=bool(known))
+
+
+def agreed_on(known: Collection[Counting]) -> Counting | None:
+    """Return the counting that all agree on, if only over which sizes the mean is; None if they do not."""
+    over = {counting.over for counting in known}
+    if len(known) > 1 and len(over) == 1:
+        return Counting(over=over.pop())
+    return next(iter(known)) if len(known) == 1 else None
 
 
 def _with_loss(conventions: Conventions) -> Conventions:

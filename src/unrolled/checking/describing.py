@@ -180,7 +180,7 @@ def _cause(
 def _yours(runner: Runner, fixed: Run, located: Located) -> Expression | None:
     """What they wrote, in the legend's words: at the first step of the place that can be read."""
     place = share_place(runner, located.repair)
-    for t, event in events_at(runner, fixed, place):
+    for t, event in events_at(runner, fixed, place, located.repair.turn):
         found = (
             translated(runner, fixed, runner.places[place], event) if t == located.node.t else None
         )
@@ -207,35 +207,36 @@ def _start(runner: Runner, located: Located) -> Cause:
 def _left_out(runner: Runner, located: Located) -> Cause:
     """A loop that ends too early or begins too late."""
     run = located.run
-    missing = sorted(
-        {
-            t
-            for number, entry in enumerate(run.watcher.entries)
-            if entry.place == located.place.number and runner.timeline
-            for t in runner.timeline.missing(number, entry)
-        }
-    )
+    missing = {
+        t
+        for entry in run.watcher.entries
+        if entry.place == located.place.number and runner.timeline
+        for t in runner.timeline.missing(entry)
+    }
     last = runner.problem.T - 1
     steps = ", ".join(f"{t} (the last)" if t == last else f"{t} (the first)" if not t else str(t)
-                      for t in missing)  # fmt: skip
+                      for t in sorted(missing or {located.node.t or 0}))  # fmt: skip
     message = f"the loop leaves out step {steps} of t = 0 … {last}, so nothing is computed there"
     return Cause("step_left_out", "exact", message)
 
 
 def _shape(runner: Runner, located: Located) -> tuple[int, ...] | None:
-    events = events_at(runner, located.run, located.repair.place)
+    events = events_at(runner, located.run, located.repair.place, located.repair.turn)
     return tuple(events[0][1].value.shape) if events else None
 
 
 def _worst(runner: Runner, located: Located) -> Worst | None:
     """The entry that is off most at the step of the finding."""
     node = located.node
-    for t, event in events_at(runner, located.run, located.repair.place):
-        if node.t is not None and t != node.t:
+    for t, event in events_at(runner, located.run, located.repair.place, located.repair.turn):
+        of_all = located.repair.form == "all"
+        if node.t is not None and t != node.t and not of_all:
             continue
         expected = runner.right_value(located.repair, t)
         if expected is None:
             continue
+        if of_all:
+            expected = runner.plan.layout.over_time(expected)
         expected = laid_out(np.asarray(expected, float), event.value.shape)
         return None if expected is None else Worst.between(event.value, expected)
     return None

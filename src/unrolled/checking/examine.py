@@ -13,7 +13,7 @@ from unrolled.checking.binding import Binding
 from unrolled.checking.bound import BoundPlan
 from unrolled.checking.calling import KEPT, Plan, plans
 from unrolled.checking.choosing import choices, runner_for
-from unrolled.checking.conventions import Choice, countings, distinct_values
+from unrolled.checking.conventions import Choice, agreed_on, countings, distinct_values
 from unrolled.checking.locating import Located, locate
 from unrolled.checking.places import crash_spot
 from unrolled.checking.problems import FORWARD_ONLY
@@ -256,9 +256,10 @@ class Check:
         values = distinct_values(run.watcher.events)
         known = set(countings(self.choice, runner.problem, values, run.outcome))
         self.counted = bool(known)
-        if len(known) != 1 or known == {self.choice.conventions.counting}:
+        agreed = agreed_on(known)
+        if agreed in (None, self.choice.conventions.counting):
             return runner
-        conventions = replace(self.choice.conventions, counting=known.pop())
+        conventions = replace(self.choice.conventions, counting=agreed)
         self.choice = replace(self.choice, conventions=conventions)
         return self._runner("plain")
 
@@ -280,7 +281,8 @@ class Check:
     def _padded(self) -> None:
         """Judge padding only where the code handles it at all."""
         plan = self.choice.plan
-        if not plan.has_loss or plan.one_step or self.unlocated:
+        only_one = plan.one_column and plan.last_only  # the target that would be missing
+        if not plan.has_loss or plan.one_step or only_one or self.unlocated:
             return
         runner = self._runner("padded")
         run = runner.run(self.repairs)
@@ -333,8 +335,11 @@ class Check:
         runners = {runner.problem.kind for runner, _ in self.located}
         kinds = {*runners, *(["other sizes"] if "plain" in runners else [])}
         by_kind = {kind: self._runner(kind) for kind in kinds}
-        found = []
+        found, places = [], set[int]()
         for runner, located in self.located:
+            if located.repair.turn and located.place.number in places:
+                continue  # one line for several gates is one mistake
+            places.add(located.place.number)
             if located.run.error is not None:  # it fails in the same place on right numbers
                 located = replace(located, run=runner.run(self._others(located)))
             kind = runner.problem.kind

@@ -13,10 +13,20 @@ from unrolled.checking.report import Finding, Report
 # XML 1.0 has no way to write these, not even escaped.
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+# A program needs no more names than the pre-activations', states' and parameters': what lies between
+# two of them is said as the one that is made from it. The messages keep to the quantity itself.
+_IN_JSON = {
+    "dy_hat": "dz_y", "da_y": "da", "df": "dz_f", "di": "dz_i", "do": "dz_o", "dc_tilde": "dz_c",
+    "du": "dz_u", "dr": "dz_r", "da_reset": "dz_r", "dtanh_c": "dc", "tanh_c": "a",
+    "a_reset": "c_tilde",
+}  # fmt: skip
+
 
 def to_json(reports: Sequence[Report], hints: int = FULL) -> str:
     """Return one report as JSON, or several as a list."""
     found = [hinted(report, hints).to_dict() for report in reports]
+    for finding in (finding for report in found for finding in report["findings"]):
+        finding["quantity"] = _IN_JSON.get(finding["quantity"], finding["quantity"])
     return json.dumps(found[0] if len(found) == 1 else found, indent=1)
 
 

@@ -23,7 +23,7 @@ class Problem:
     """Numbers to run a recurrent network on, in the legend's names and layout.
 
     `sizes` has n_x, n_a, n_y, m and T. X is (n_x, m, T), one-hot columns where `labels`; Y is (n_y, m, T),
-    one-hot columns, zero where there is no target. `state` has "a" (and "c"), each (n_a, m). `dA` is a
+    one-hot columns, zero where there is no target (of one output: 0 or 1). `state` has "a" (and "c"), each (n_a, m). `dA` is a
     gradient from above, (n_a, m, T), for code without a loss. `kind` says what the problem is for.
     `last_only`: only the last step has a target.
     """
@@ -124,7 +124,8 @@ def draw(
     X = random.standard_normal((sizes["n_x"], *shape))
     if labels:
         X = _one_hot(random.integers(0, sizes["n_x"], shape), sizes["n_x"])
-    Y = _one_hot(random.integers(0, sizes["n_y"], shape), sizes["n_y"])
+    labels_out = random.integers(0, max(sizes["n_y"], 2), shape)
+    Y = _one_hot(labels_out, sizes["n_y"]) if sizes["n_y"] > 1 else labels_out[None] * 1.0
     if kind == "padded" and shape[1] > 1:
         Y[:, ::2, -2:] = 0
         Y[:, 1:2, -1:] = 0

@@ -113,11 +113,12 @@ class Recogniser:
         seen = np.squeeze(value)
         if node.name[:2] == "dW" and squeezed.ndim == 2 and len(set(squeezed.shape)) == 1:
             return same(seen, squeezed.T if self._transposed else squeezed, tolerance)
-        return any(
-            same(seen, squeezed.transpose(order), tolerance)
-            for order in itertools.permutations(range(squeezed.ndim))
-            if squeezed.transpose(order).shape == seen.shape
-        )
+        turned = [
+            squeezed.transpose(order) for order in itertools.permutations(range(squeezed.ndim))
+        ]
+        if node.kind == "all" and seen.ndim == 2:  # (m T, n): all targets below each other
+            turned = [array.reshape(seen.shape) for array in turned]
+        return any(same(seen, array, tolerance) for array in turned)
 
     def blocks(self, value: Array) -> list[Node]:
         """Return what lies stacked in a value, along one axis of it or two: gates, [a; x]."""

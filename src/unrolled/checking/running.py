@@ -2,7 +2,7 @@
 
 import ast
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -22,19 +22,23 @@ from unrolled.checking.watching import Event, Place, Replacement, Watcher, instr
 
 Array = Any
 
+_ROUNDS = 3000  # that a repair may add to ten times those of the code as it is
+
 
 @dataclass(frozen=True)
 class Repair:
     """At `place`, go on with the right value of `name`.
 
     `form` is "" (of the step), "sum" or "up" (what is added up so far), "total" (whichever total
-    theirs should be) or "loop" (run over all steps). `lazy` says that what stands there fails.
+    theirs should be), "all" (all steps in one array) or "loop" (run over all steps). `lazy` says that what stands there fails. `turn`
+    is in which rounds of loops that do not run over time: for one gate of several, say.
     """
 
     place: int
     name: str
     form: str = ""
     lazy: bool = False
+    turn: tuple[int, ...] = ()
 
 
 @dataclass
@@ -129,6 +133,9 @@ class Runner:
         self.tolerance, self.forward_only = tolerance, forward_only
         self.timeline: Timeline | None = None
         self.loops: dict[int, Fit] = {}
+        self._most: int | None = (
+            None  # rounds with repairs: one of them may let a loop go on and on
+        )
         self.epsilon = ""  # how their loss keeps its logarithm from 0
 
     def run(self, repairs: Sequence[Repair] = (), quiet: bool = False, again: str = "") -> Run:
@@ -136,14 +143,16 @@ class Runner:
         if repairs and self.timeline is None:
             self.run()  # tells which round is which step, as far as right values reach,
             self.run(repairs)  # and with them in place all the way
-        watcher = Watcher(quiet=quiet)
+        watcher = Watcher(quiet=quiet, most=self._most if repairs else None)
         for repair in repairs:
             if repair.form == "loop":
                 watcher.loops[repair.place] = self._all_steps(repair.place)
             else:
-                watcher.replacements[repair.place] = self._replacement(repair, watcher)
+                here = [one for one in repairs if one.place == repair.place]
+                watcher.replacements[repair.place] = self._replacement(here, watcher)
         lazy = frozenset(repair.place for repair in repairs if repair.lazy)
         outcome = self.code.run(self.plan, watcher, self.problem, lazy, again)
+        self._most = self._most or 10 * watcher.ran + _ROUNDS
         with np.errstate(all="ignore"):
             judged = [self.judged(output) for output in outcome.outputs]
             if quiet:
@@ -186,8 +195,11 @@ class Runner:
         """Return the step at which something was seen; None outside of time, or where nothing tells."""
         return None if self.timeline is None else self.timeline.of(event.rounds, watcher.entries)
 
-    def _all_steps(self, place: int) -> Callable[[list[Any]], list[Any]]:
-        def steps(given: list[Any]) -> list[Any]:
+    def _all_steps(self, place: int) -> Callable[[Iterable[Any]], list[Any]]:
+        def steps(iterable: Iterable[Any]) -> list[Any]:
+            if isinstance(self.places[place].node, ast.While):
+                return [None] * self.problem.T  # in place of its condition
+            given = list(iterable)
             fit = self.timeline.places.get(place) if self.timeline else None
             fit = fit or self.loops.get(place)  # one that runs no round on this problem
             if fit is None or fit.counted:
@@ -197,13 +209,27 @@ class Runner:
 
         return steps
 
-    def _replacement(self, repair: Repair, watcher: Watcher) -> Replacement:
+    def turn(self, event: Event, watcher: Watcher) -> tuple[int, ...]:
+        """Return in which rounds of loops that do not run over time something was seen."""
+        return () if self.timeline is None else self.timeline.turn(event.rounds, watcher.entries)
+
+    def _replacement(self, here: Sequence[Repair], watcher: Watcher) -> Replacement:
         def right(event: Event) -> Array | None:
+            turn = self.turn(event, watcher)
+            repair = next((one for one in here if one.turn in ((), turn)), None)
+            if repair is None or self._goes_on(repair, event, turn):
+                return None
             expected = self.right_value(repair, self.step(event, watcher))
             theirs = None if repair.lazy else event.value  # what failed may have a wrong shape
             return None if expected is None else self._fitted(repair.name, expected, theirs)
 
         return right
+
+    def _goes_on(self, repair: Repair, event: Event, turn: tuple[int, ...]) -> bool:
+        """Whether a total is not there yet: the loop that forms it comes here again."""
+        if repair.form != "total" or self.timeline is None:
+            return False
+        return not self.timeline.is_last(event, turn)
 
     def right_value(self, repair: Repair, t: int | None) -> Array | None:
         """Return what belongs at a repaired place at step t, in the legend's layout."""
@@ -212,11 +238,18 @@ class Runner:
             return self.truth.starts[name]
         if repair.form == "total":
             return self.value(name, None)
+        if repair.form == "all":
+            return self.all_steps(name)
         if t is None:
             return None
         steps = {"sum": range(t, self.problem.T), "up": range(t + 1)}.get(repair.form, [t])
         shares = [share for k in steps if (share := self.value(name, k)) is not None]
         return sum(shares) if shares else None
+
+    def all_steps(self, name: str) -> Array | None:
+        """Return a quantity at all steps, (n, m, T); None if there is none."""
+        values = [v for t in range(self.problem.T) if (v := self.value(name, t)) is not None]
+        return np.stack(values, -1) if len(values) == self.problem.T else None
 
     def value(self, name: str, t: int | None) -> Array | None:
         """Return a quantity, or gradients of weights that they keep in one array, at step t or (t None)
@@ -231,6 +264,8 @@ class Runner:
     def _fitted(self, name: str, expected: Array, theirs: Array | None) -> Array:
         """The right value in the shape that theirs has, or, if it has a wrong one, in that of its kind."""
         expected = np.asarray(expected, float)
+        if theirs is not None and expected.ndim == 3 and theirs.size == expected.size:
+            return np.reshape(self.plan.layout.over_time(expected), theirs.shape).copy()
         square = name[:2] == "dW" and expected.ndim == 2 and expected.shape[0] == expected.shape[1]
         if theirs is not None and not square:
             turned = laid_out(expected, theirs.shape)

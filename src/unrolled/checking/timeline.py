@@ -50,26 +50,40 @@ class Timeline:
             if fit is not None:
                 self.fits[number] = fit
                 self.places.setdefault(entry.place, fit)
+        self._last = {(e.place, self.turn(e.rounds, entries)): e.count for e in events}
+
+    def is_last(self, event: Event, turn: tuple[int, ...]) -> bool:
+        """Whether a loop did not come to the place of an event again, as far as it was run."""
+        return event.count >= self._last.get((event.place, turn), 0)
 
     def _fit(self, entry: Entry, votes: list[Counter[int] | None]) -> Fit | None:
         if len(entry.items) > self.T + 1 or not any(votes):
             return None
         likely = {max(c, key=c.__getitem__) for c in votes if c}
-        if self.T > 1 and len(likely) < 2 <= len(votes):
+        told = sum(bool(found) for found in votes)
+        if self.T > 1 and len(likely) < 2 <= len(votes) and (told > 1 or len(votes) != self.T):
             return None  # always the same step: a loop within a step
         items = entry.items
         counted = not all(isinstance(x, int) for x in items) or len(set(items)) < len(items)
-        fits: Counter[Fit] = Counter()
+        fits, agreeing = Counter[Fit](), Counter[Fit]()
         for k, found in enumerate(votes):
             value = k if counted else items[k]
             for t, count in (found or {}).items():
-                fits[Fit(1, t - value, counted)] += count
-                fits[Fit(-1, t + value, counted)] += count
+                for fit in (Fit(1, t - value, counted), Fit(-1, t + value, counted)):
+                    fits[fit] += count
+                    agreeing[fit] += 1
         usual = Fit(1, 0, False)
         if fits[usual] >= _GIVEN and all(0 <= item < self.T for item in items):
             return usual  # what is given at its own step tells more than what is read at another
+        if counted:  # as many rounds as there are steps are these, whatever is read in them
+            return max(fits, key=lambda f: (self._reach(f, entry), agreeing[f], fits[f], f.sign))
         best = max(fits.values())
-        return max((fit for fit in fits if fits[fit] == best), key=lambda fit: fit.sign)
+        alike = (fit for fit in fits if fits[fit] == best)
+        return max(alike, key=lambda fit: (self._reach(fit, entry), fit.sign))
+
+    def _reach(self, fit: Fit, entry: Entry) -> int:
+        """Return how many rounds of a loop a fit puts at a step that there is."""
+        return sum(0 <= fit.step(entry, k) < self.T for k in range(len(entry.items)))
 
     def of(self, rounds: Rounds, entries: Sequence[Entry]) -> int | None:
         """Return the step of an event in these rounds; None outside of time."""
@@ -84,10 +98,16 @@ class Timeline:
                 return item
         return 0 if self.T == 1 else None
 
-    def missing(self, number: int, entry: Entry) -> list[int]:
+    def turn(self, rounds: Rounds, entries: Sequence[Entry]) -> tuple[int, ...]:
+        """Return the rounds of those loops around an event that do not run over time: over gates, say."""
+        if not any(entries[number].place in self.places for number, _ in rounds):
+            return ()  # one of them may run over time, for all that is known
+        return tuple(k for number, k in rounds if entries[number].place not in self.places)
+
+    def missing(self, entry: Entry) -> list[int]:
         """Return the steps that a loop over time leaves out; none if it is not over time."""
-        fit = self.fits.get(number)
-        if fit is None or fit.counted:
+        fit = self.places.get(entry.place)
+        if fit is None:
             return []
         done = {fit.step(entry, k) for k in range(len(entry.items))}
         return [t for t in range(self.T) if t not in done]

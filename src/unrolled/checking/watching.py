@@ -82,19 +82,22 @@ class Watcher:
 
     `replacements` maps a place to a function that returns the value to go on with (None: theirs);
     `loops` maps a loop's place to a function from what it was given to what it has to run over.
-    With `quiet` only replaced places are kept. `reached` counts what was computed in all.
+    With `quiet` only replaced places are kept. `reached` counts what was computed in all, `ran` the
+    rounds of all loops, of which there may be `most`.
     """
 
     def __init__(
         self, replacements: dict[int, Replacement] | None = None,
-        loops: dict[int, Callable[[list[Any]], list[Any]]] | None = None, quiet: bool = False,
+        loops: dict[int, Callable[[Iterable[Any]], list[Any]]] | None = None, quiet: bool = False,
+        most: int | None = None,
     ):  # fmt: skip
         self.replacements, self.loops, self.quiet = replacements or {}, loops or {}, quiet
+        self.most = most or MOST_ROUNDS
         self.events: list[Event] = []
         self.entries: list[Entry] = []
         self._rounds: tuple[tuple[int, int], ...] = ()
         self._counts: dict[int, int] = {}
-        self._ran = 0
+        self.ran = 0
         self.reached = 0
 
     @property
@@ -143,12 +146,12 @@ class Watcher:
         entry = Entry(place, outside)
         self.entries.append(entry)
         if place in self.loops:
-            iterable = self.loops[place](list(iterable))
+            iterable = self.loops[place](iterable)
         try:
             for k, item in enumerate(iterable):
-                self._ran += 1
-                if self._ran > MOST_ROUNDS:
-                    raise EndlessLoopError(f"a loop went on for {MOST_ROUNDS:,} rounds")
+                self.ran += 1
+                if self.ran > self.most:
+                    raise EndlessLoopError(f"a loop went on for {self.most:,} rounds")
                 entry.items.append(_plain(item))
                 self._rounds = (*outside, (number, k))
                 yield item
@@ -169,7 +172,8 @@ def _kept(value: Any) -> Array | None:
 
 
 def _plain(item: Any) -> Any:
-    return int(item) if isinstance(item, int | np.integer) else None
+    counts = isinstance(item, int | np.integer) and not isinstance(item, bool)
+    return int(item) if counts else None
 
 
 def instrument(tree: ast.Module, lazy: Iterable[int] = ()) -> tuple[ast.Module, list[Place]]:
@@ -335,10 +339,12 @@ class _Rewriter(ast.NodeTransformer):
         added = self._seen("added", node.value, (target,))
         update = ast.copy_location(ast.AugAssign(node.target, node.op, added), node)
         number = self._place("updated", node, (target,))
-        if any(isinstance(inner, ast.Call) for inner in ast.walk(node.target)):
-            return update  # reading the target again would call it again
-        load = _loaded(node.target)
-        again = ast.Assign([node.target], self._call(AFTER, number, load, node))
+        read = _read_again(node.target)
+        if read is None:
+            return update
+        seen = self._call(AFTER, number, _loaded(read), node)
+        # A whole array is changed in place: to assign it would make a global name a local one.
+        again = ast.Assign([read], seen) if read is node.target else ast.Expr(seen)
         return [update, ast.copy_location(again, node)]
 
     def visit_Return(self, node: ast.Return) -> Any:
@@ -414,6 +420,27 @@ def _is_quantity(node: ast.Attribute) -> bool:
         "float64",
         "float32",
     )
+
+
+def _read_again(target: ast.expr) -> ast.expr | None:
+    """Return what of an updated target can be read: itself, or, where that would call something again or
+    be entries from here and there as in `p[np.arange(m), y]`, the whole; None if there is no such.
+    """
+    calls = any(isinstance(inner, ast.Call) for inner in ast.walk(target))
+    if not calls and not _is_scattered(target):
+        return target
+    return _read_again(target.value) if isinstance(target, ast.Subscript) else None
+
+
+def _is_scattered(target: ast.expr) -> bool:
+    """Return whether a target is entries by their numbers: `p[rows, labels]`, `p[labels[t]]`."""
+    if not isinstance(target, ast.Subscript):
+        return False
+    index = target.slice
+    several = isinstance(index, ast.Tuple) and len(index.elts) > 1
+    numbers = index.elts if isinstance(index, ast.Tuple) else [index]
+    plain = any(isinstance(n, ast.Slice | ast.Constant) for n in numbers)
+    return (several and not plain) or isinstance(index, ast.Subscript)
 
 
 def _loaded(target: ast.expr) -> ast.expr:

@@ -16,12 +16,16 @@ from unrolled.checking.watching import Event
 Array = Any
 
 
-def events_at(runner: Runner, run: Run, place: int) -> list[tuple[int | None, Event]]:
-    """Return what was seen at a place, with its step."""
+def events_at(
+    runner: Runner, run: Run, place: int, turn: tuple[int, ...] = ()
+) -> list[tuple[int | None, Event]]:
+    """Return what was seen at a place, with its step; only in that turn of other loops, if there is one."""
     return [
         (runner.step(event, run.watcher), event)
         for event in run.watcher.events
-        if event.place == place and event.value is not None
+        if event.place == place
+        and event.value is not None
+        and turn in ((), runner.turn(event, run.watcher))
     ]
 
 
@@ -48,15 +52,31 @@ def witnesses(runner: Runner, run: Run, located: Located) -> list[Witness]:
     Where sums are formed that is what a step added; if nothing is wrong with that, it is the total.
     """
     name, repair = located.node.name, located.repair
+    if repair.form == "all":
+        return _of_all(runner, run, located)
     if repair.form != "total":
         shares = _shares(runner, run, located)
         right = [same(w.theirs, np.asarray(runner.value(name, w.t))) for w in shares]
         if repair.form == "" or not all(right):
             return shares
-    events = events_at(runner, run, repair.place)
+    events = events_at(runner, run, repair.place, repair.turn)
     expected = np.asarray(runner.value(name, None))
     totals = _of_total(runner, name, events)
     return [Witness(runner.truth, None, to_legend(runner, name, e.value, expected)) for e in totals]
+
+
+def _of_all(runner: Runner, run: Run, located: Located) -> list[Witness]:
+    """What an array of all steps holds, step by step."""
+    name, T = located.node.name, runner.problem.T
+    expected, found = np.asarray(runner.all_steps(name)), []
+    axes = runner.plan.layout.over_time(np.arange(expected.size).reshape(expected.shape))
+    for _, event in events_at(runner, run, located.repair.place, located.repair.turn):
+        if event.value.size == expected.size:
+            theirs = np.empty(expected.size)
+            theirs[np.ravel(axes)] = np.ravel(event.value)  # from their order to (n, m, T)
+            steps = np.moveaxis(theirs.reshape(expected.shape), -1, 0)
+            found += [Witness(runner.truth, t, steps[t]) for t in range(T)]
+    return found
 
 
 def _shares(runner: Runner, run: Run, located: Located) -> list[Witness]:
@@ -64,7 +84,7 @@ def _shares(runner: Runner, run: Run, located: Located) -> list[Witness]:
     name, repair = located.node.name, located.repair
     place = share_place(runner, repair)
     found = []
-    for t, event in events_at(runner, run, place):
+    for t, event in events_at(runner, run, place, repair.turn):
         if t is None:
             continue
         expected = np.asarray(runner.value(name, t))

@@ -20,6 +20,7 @@ from unrolled.checking.names import GATES, is_parameter, meanings, other_bias, r
 from unrolled.checking.problems import draw
 from unrolled.checking.program import SCRIPT, Program, execute
 from unrolled.checking.surroundings import restored
+from unrolled.checking.watching import Watcher, instrument
 from unrolled.errors import UnrolledError
 from unrolled.notation import entry as entry_of
 
@@ -97,11 +98,14 @@ def _that_run(program: Program, planners: "list[_Planner]") -> list[Plan]:
 
 
 def _left(program: Program, plan: Plan) -> int:
-    """Return how much of a run is left where it stops: 0 at the end."""
-    problem, tree = problem_for(plan, "plain"), program.definitions(program.tree)
+    """Return how much of a run is left where it stops: 0 at the end. It is watched, for loops may have no
+    end.
+    """
+    problem, watcher = problem_for(plan, "plain"), Watcher(quiet=True)
+    tree, _ = instrument(program.definitions(program.tree))
     with restored(), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stage = plan.run(execute(program, tree, {}), problem).stage
+        stage = plan.run(execute(program, tree, watcher.hooks), problem).stage
     return ["done", "backward", "loss", "forward", "making"].index(stage)
 
 

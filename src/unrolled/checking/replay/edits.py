@@ -156,6 +156,9 @@ def _leaf(name: str, shape: Shape) -> Expression:
     return Expression.quantity(name, shape)
 
 
+_KINDS_OF_STEPS = {"wrapped": "wrapped_index", "late": "other_step", "early": "other_step"}
+
+
 def _steps(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
     """The same quantity at another step, or what stands where there is no step before."""
     if node.operation != "quantity" or node.name not in scope.table.per_step or around == "first":
@@ -164,8 +167,8 @@ def _steps(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
     for by in (-1, 1):
         yield Rewrite("other_step", 1.0, _named(scope.moved(name, by), node))
     if base != name and base in scope.states:
-        for at in ("wrapped", "zeroed", "initial", "late"):
-            kind = {"wrapped": "wrapped_index", "late": "other_step"}.get(at, "initial_state")
+        for at in ("wrapped", "zeroed", "initial", "late", "early"):
+            kind = _KINDS_OF_STEPS.get(at, "initial_state")
             yield Rewrite(kind, 0.9, _named(f"{base}@{at}", node))
     if name.endswith("_next"):
         yield Rewrite("loop_order", 0.9, _named(f"{name}@reversed", node))

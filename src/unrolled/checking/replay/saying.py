@@ -93,6 +93,7 @@ _NOTES = {
     "wrapped": " (t = 0: {}⟨T−1⟩)",
     "zeroed": " (t = 0: 0)",
     "late": " (t = 0: {}0)",
+    "early": " (t = 0: {}⟨T−1⟩)",
 }
 
 
@@ -109,6 +110,8 @@ class EditPrinter(Printer):
         if not moved:
             return super().name(name, at)
         symbol = self.plain(base)
+        if moved == "early":
+            return self.style["step"] % (symbol, "t−2") + _NOTES[moved].format(symbol)
         if moved in _NOTES:
             state = self.name(base) if moved == "late" else self.name(f"{base}_prev")
             return state + _NOTES[moved].format(symbol)

@@ -1,0 +1,71 @@
+"""Programs in several hands, right ones and with one mistake made in them: what is found first, and where."""
+
+from pathlib import Path
+
+import pytest
+
+from unrolled.checking.examine import examine
+from unrolled.checking.formats import to_json
+
+THEIRS = Path(__file__).parent / "their_code"
+
+# file: [(what stands there, what is written in its place, the first quantity that is wrong, the cause)]
+MISTAKES = {
+    "gates_in_a_loop": [
+        ("xs[t], H[t], C[t]", "xs[t], H[t - 1], C[t - 1]", "a_prev", "other_step"),
+        ('dh_next += p["U"', 'dh_next = p["U"', "da_prev", "only_term"),
+        ("while t >= 0:", "while t > 0:", "dz_y", "step_left_out"),
+        ('delta["o"] = dh * tc', 'delta["o"] = dc * tc', "do", "neighbour"),
+    ],
+    "layer_in_rows": [
+        ("i = sigmoid(A[:, 2 * H : 3 * H])", "i = sigmoid(A[:, H : 2 * H])", "i", "neighbour"),
+        ("dc_t * g * i * (1 - i)", "dc_t * g * g * (1 - i)", "dz_i", "neighbour"),
+    ],
+    "rows_at_once": [
+        ("return 0.5 * np.sum", "return np.sum", "loss", "scale"),
+        ('h[:, 1:], params["Wy"]', 'h[:, :-1], params["Wy"]', "y_hat", "other_step"),
+        ("dy = (y_hat - y) / (N * T)", "dy = (y - y_hat) / (N * T)", "dy_hat", "other_sign"),
+    ],
+    "functions_of_globals": [
+        ("d_h - d_h * H[k + 1] *", "d_h - H[k + 1] *", "dz_a", "bracket"),
+        ("return total / batch", "return total", "loss", "scale"),
+    ],
+    "one_function": [
+        ("dlogits[rows, labels[:, t]] -= 1\n        dlogits /= N",
+         "dlogits /= N\n        dlogits[rows, labels[:, t]] -= 1", "dz_y", "bracket"),
+    ],
+}  # fmt: skip
+CASES = [(name, *case) for name, cases in MISTAKES.items() for case in cases]
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_right_program_is_right(name):
+    report = examine(THEIRS / f"{name}.py")
+    assert (report.verdict, report.findings) == ("right", ())
+    assert report.proved
+
+
+@pytest.mark.parametrize(("name", "right", "wrong", "quantity", "cause"), CASES)
+def test_a_mistake_is_found_where_it_is_made(tmp_path, name, right, wrong, quantity, cause):
+    text = (THEIRS / f"{name}.py").read_text()
+    assert right in text
+    changed = text.replace(right, wrong)
+    lines = [
+        k
+        for k, (a, b) in enumerate(zip(text.split("\n"), changed.split("\n"), strict=False), 1)
+        if a != b
+    ]
+    file = tmp_path / "theirs.py"
+    file.write_text(changed)
+    first = examine(file).findings[0]
+    assert (first.quantity, first.cause.id, first.cause.certainty) == (quantity, cause, "exact")
+    assert first.line in range(lines[0] - 1, lines[0] + 2)
+
+
+def test_json_names_what_lies_between_two_quantities_by_the_one_that_is_made_from_it(tmp_path):
+    text = (THEIRS / "gates_in_a_loop.py").read_text()
+    file = tmp_path / "theirs.py"
+    file.write_text(text.replace('delta["o"] = dh * tc', 'delta["o"] = dc * tc'))
+    report = examine(file)
+    assert report.findings[0].quantity == "do"
+    assert '"quantity": "dz_o"' in to_json([report])
