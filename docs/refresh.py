@@ -26,7 +26,7 @@ from pathlib import Path
 from unrolled import activations, dls, notation
 from unrolled.cells import load_cell
 from unrolled.checking.asking import check
-from unrolled.checking.printing import to_text
+from unrolled.checking.printing.text import to_text
 from unrolled.cli.main import _unrolled
 from unrolled.dls import char
 from unrolled.equations.printers import LATEX, Printer

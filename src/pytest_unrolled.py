@@ -29,7 +29,7 @@ class Check(pytest.Item):
     def runtest(self) -> None:
         """Check the file. Raises RefusedError where it is not right."""
         import unrolled
-        from unrolled.checking.printing import to_text
+        from unrolled.checking.printing.text import to_text
 
         here, path = Path.cwd(), self.path
         shown = path.relative_to(here) if path.is_relative_to(here) else path

@@ -13,7 +13,7 @@ from unrolled.checking.calling.layouts import Layout
 from unrolled.checking.examine import examine
 from unrolled.checking.names import meanings, resolve
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth
-from unrolled.checking.program import execute, read
+from unrolled.checking.running.program import execute, read
 from unrolled.errors import UnrolledError
 from unrolled.network import Network
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import unrolled as un
-from unrolled.checking import formats, phrases, sandbox
 from unrolled.checking.binding import load_binding
-from unrolled.checking.hints import hinted
-from unrolled.checking.printing import to_rich, to_text
+from unrolled.checking.printing import formats, phrases
+from unrolled.checking.printing.hints import hinted
+from unrolled.checking.printing.text import to_rich, to_text
 from unrolled.checking.problems import Problem
 from unrolled.checking.report import Cause, Finding, Report, Worst
+from unrolled.checking.sandbox import process as sandbox
 from unrolled.cli.check import EXAMPLE
 from unrolled.cli.main import _run
 

@@ -12,16 +12,17 @@ import watched
 from rendered import render
 
 from unrolled.cells import cell_names
-from unrolled.checking import variants, watching
+from unrolled.checking import variants
 from unrolled.checking.binding import load_binding
 from unrolled.checking.examine import examine
-from unrolled.checking.order import Order
+from unrolled.checking.locating.order import Order
+from unrolled.checking.locating.timeline import Timeline
 from unrolled.checking.problems import Conventions, Counting, Truth, draw, shortened
 from unrolled.checking.proving import LARGEST_ERROR, slope_error
 from unrolled.checking.recognising import Node, Recogniser
+from unrolled.checking.running import watching
+from unrolled.checking.running.watching import MOST_ROUNDS, EndlessLoopError, Watcher, instrument
 from unrolled.checking.sources import Source
-from unrolled.checking.timeline import Timeline
-from unrolled.checking.watching import MOST_ROUNDS, EndlessLoopError, Watcher, instrument
 from unrolled.errors import UnrolledError
 from unrolled.network import Network
 

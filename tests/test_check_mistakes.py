@@ -20,7 +20,7 @@ import pytest
 from rendered import render
 
 from unrolled.cells import cell_names
-from unrolled.checking import describing
+from unrolled.checking.describing import findings as describing
 from unrolled.checking.examine import examine
 from unrolled.checking.problems import FORWARD_ONLY, KINDS, Conventions, Counting, Truth, draw
 from unrolled.checking.recognising import difference

@@ -7,7 +7,7 @@ import check_stub
 import pytest
 
 import unrolled as un
-from unrolled.checking import sandbox
+from unrolled.checking.sandbox import process as sandbox
 from unrolled.checking.sources import source_of
 
 pytest_plugins = ["pytester"]

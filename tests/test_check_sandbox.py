@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import unrolled as un
-from unrolled.checking import memory, sandbox
+from unrolled.checking.running.surroundings import restored
+from unrolled.checking.sandbox import memory
+from unrolled.checking.sandbox import process as sandbox
 from unrolled.checking.sources import Source, decoded, read_source
-from unrolled.checking.surroundings import restored
 
 linux = pytest.mark.skipif(
     sys.platform != "linux", reason="limits and signals are other ones there"
@@ -149,7 +150,7 @@ def test_reading_is_allowed(tmp_path):
 @linux
 def test_ctrl_c_ends_the_child_too(tmp_path):
     (tmp_path / "mine.py").write_text("import time\ndef go():\n    print('x')\n    time.sleep(60)")
-    code = ("from unrolled.checking import sandbox; from unrolled.cli.main import main; import sys;"
+    code = ("from unrolled.checking.sandbox import process as sandbox; from unrolled.cli.main import main; import sys;"
             "sandbox.EXAMINER = 'check_stub'; sys.argv = ['unrolled', 'check', 'mine.py']; main()")  # fmt: skip
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True,

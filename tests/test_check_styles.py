@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unrolled.checking.examine import examine
-from unrolled.checking.formats import to_json
+from unrolled.checking.printing.formats import to_json
 
 THEIRS = Path(__file__).parent / "their_code"
 

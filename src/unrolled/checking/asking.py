@@ -3,9 +3,9 @@
 from typing import Any
 
 from unrolled.checking.binding import binding_source
-from unrolled.checking.hints import FULL, hinted
+from unrolled.checking.printing.hints import FULL, hinted
 from unrolled.checking.report import Report
-from unrolled.checking.sandbox import checked
+from unrolled.checking.sandbox.process import checked
 from unrolled.checking.sources import source_of
 
 

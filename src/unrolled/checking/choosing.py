@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 
 from unrolled.checking.calling import Plan, Way, problem_for
 from unrolled.checking.conventions import Choice, choose_reading
-from unrolled.checking.locating import locate
+from unrolled.checking.locating.runs import Runner, WatchedCode
+from unrolled.checking.locating.search import locate
 from unrolled.checking.problems import FORWARD_ONLY, Truth
 from unrolled.checking.recognising import TOLERANCE
-from unrolled.checking.running import Runner, WatchedCode
-from unrolled.checking.watching import Watcher
+from unrolled.checking.running.watching import Watcher
 
 _Score = tuple[bool, int, int, bool]
 

@@ -17,7 +17,7 @@ from unrolled.checking import variants
 from unrolled.checking.calling import Outcome, Plan, Reading, usage
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth, shortened
 from unrolled.checking.recognising import Node, Recogniser, numbers, same
-from unrolled.checking.watching import Event
+from unrolled.checking.running.watching import Event
 
 Array = Any
 DEFAULT = Counting()

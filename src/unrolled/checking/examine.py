@@ -8,26 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking import describing, procedures
+from unrolled.checking import procedures
 from unrolled.checking.binding import Binding
 from unrolled.checking.bound import BoundPlan
 from unrolled.checking.calling import KEPT, Plan, plans
 from unrolled.checking.choosing import choices, runner_for
 from unrolled.checking.conventions import Choice, agreed_on, countings, distinct_values
-from unrolled.checking.locating import Located, locate
-from unrolled.checking.places import crash_spot
+from unrolled.checking.describing.findings import finding, second_call, unlocated
+from unrolled.checking.describing.witnessing import witnesses
+from unrolled.checking.locating.places import crash_spot
+from unrolled.checking.locating.runs import Repair, Run, Runner, WatchedCode, node_set
+from unrolled.checking.locating.search import Located, locate
+from unrolled.checking.locating.timeline import Fit
 from unrolled.checking.problems import FORWARD_ONLY
 from unrolled.checking.procedures import Examined
-from unrolled.checking.program import Program, execute, made_global, read
 from unrolled.checking.proving import LARGEST_ERROR, slope_error
 from unrolled.checking.recognising import Node, same
 from unrolled.checking.report import Finding, Report
-from unrolled.checking.running import Repair, Run, Runner, WatchedCode, node_set
+from unrolled.checking.running.program import Program, execute, made_global, read
+from unrolled.checking.running.surroundings import restored
+from unrolled.checking.running.watching import EndlessLoopError, Watcher
 from unrolled.checking.settling import Proof, proof, said_conventions, said_proofs, untested
-from unrolled.checking.surroundings import restored
-from unrolled.checking.timeline import Fit
-from unrolled.checking.watching import EndlessLoopError, Watcher
-from unrolled.checking.witnessing import witnesses
 from unrolled.errors import UnrolledError
 
 _MOST = 6  # findings of one file
@@ -78,7 +79,7 @@ def _joined(
     """
     labels, reports = _labels([plan for plan, _ in checked]), [report for _, report in checked]
     findings = [*_distinct(f for one in reports for f in one.findings), *around.findings]
-    wrong = any(finding.severity == "mistake" for finding in findings)
+    wrong = any(one.severity == "mistake" for one in findings)
     said = {
         field: [f"{label}{words}" for label, one in zip(labels, reports, strict=True)
                 for words in getattr(one, field)]
@@ -97,10 +98,10 @@ def _joined(
 def _distinct(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Yield findings, what two networks share once."""
     seen = set()
-    for finding in findings:
-        key = finding.quantity, finding.line
-        if finding.line is None or key not in seen:
-            yield finding
+    for one in findings:
+        key = one.quantity, one.line
+        if one.line is None or key not in seen:
+            yield one
         seen.add(key)
 
 
@@ -146,7 +147,7 @@ class Check:
         found += self.unlocated
         self.choices += self._changed()
         found += [] if self.located or self.unlocated else self._second_call()
-        wrong = any(finding.severity == "mistake" for finding in found)
+        wrong = any(one.severity == "mistake" for one in found)
         if not wrong and not any(one.names for one in self.proofs):
             self.proofs.clear()
             self.untestable.append(
@@ -234,7 +235,7 @@ class Check:
             if located is None:
                 if not self.located and not found:
                     self._raise_where_strange(run)
-                    self.unlocated.append(describing.unlocated(runner, run))
+                    self.unlocated.append(unlocated(runner, run))
                 break
             lacks = _lacks(runner, located)
             if lacks & self.lacking:
@@ -304,8 +305,8 @@ class Check:
             why = f"{type(run.error).__name__}: {run.error}"
             self.untestable.append(f"the backward cannot be called twice on one forward: {why}")
             return []
-        found = describing.second_call(runner, run)[:1]
-        if found and not describing.second_call(runner, runner.run(again="all")):
+        found = second_call(runner, run)[:1]
+        if found and not second_call(runner, runner.run(again="all")):
             where = self._where_written(runner, KEPT)
             self.choices.append(
                 f"what the forward keeps for the backward is changed in place{where}: a second call of "
@@ -345,7 +346,7 @@ class Check:
             kind = runner.problem.kind
             others = [kind, *(["other sizes"] if kind == "plain" else [])]
             fixed = [(by_kind[other], self._fixed(by_kind[other], located)) for other in others]
-            found.append(describing.finding(runner, located, fixed))
+            found.append(finding(runner, located, fixed))
         return found
 
     def _fixed(self, runner: Runner, located: Located) -> Run:

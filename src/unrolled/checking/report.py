@@ -89,7 +89,7 @@ class Report:
     seconds: float = 0.0
 
     def __repr__(self) -> str:
-        from unrolled.checking.printing import to_text  # which needs this file
+        from unrolled.checking.printing.text import to_text  # which needs this file
 
         return to_text(self)
 

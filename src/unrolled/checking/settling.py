@@ -7,8 +7,8 @@ import numpy as np
 
 from unrolled import notation
 from unrolled.checking.conventions import Choice
+from unrolled.checking.locating.runs import Run, Runner
 from unrolled.checking.problems import Counting
-from unrolled.checking.running import Run, Runner
 
 _COUNTED = {
     (): "summed over time and over the batch", ("m",): "summed over time and averaged over the batch",

@@ -7,18 +7,19 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from unrolled.checking import formats
+from unrolled import checking
 from unrolled.checking.binding import binding_source
-from unrolled.checking.hints import FULL
-from unrolled.checking.phrases import verdict
-from unrolled.checking.printing import to_rich
+from unrolled.checking.printing import formats
+from unrolled.checking.printing.hints import FULL
+from unrolled.checking.printing.phrases import verdict
+from unrolled.checking.printing.text import to_rich
 from unrolled.checking.report import Report
-from unrolled.checking.sandbox import checked
+from unrolled.checking.sandbox.process import checked
 from unrolled.checking.sources import Source
 from unrolled.cli.output import needs_ascii, say
 from unrolled.errors import UnrolledError
 
-EXAMPLE = Path(formats.__file__).with_name("example.py.txt")
+EXAMPLE = Path(checking.__file__).with_name("example.py.txt")
 _STATUS = {"right": 0, "wrong": 1, "could-not-run": 2}
 
 

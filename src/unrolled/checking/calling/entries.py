@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from unrolled.checking.names import GATES, is_parameter, meanings
-from unrolled.checking.program import SCRIPT, called_names
+from unrolled.checking.running.program import SCRIPT, called_names
 
 _NOT_A_RUN = {
     "train", "training", "fit", "update", "sample", "sampling", "generate", "optimize", "optimise", "sgd",

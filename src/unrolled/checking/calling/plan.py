@@ -23,7 +23,7 @@ from unrolled.checking.calling.outputs import Output
 from unrolled.checking.calling.run import Outcome, Run
 from unrolled.checking.names import is_parameter
 from unrolled.checking.problems import Problem, Truth, draw
-from unrolled.checking.program import SCRIPT
+from unrolled.checking.running.program import SCRIPT
 
 Array = Any
 _SMALLEST_CLIP = 0.1  # a bound of 0 would be no clipping

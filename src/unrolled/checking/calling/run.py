@@ -23,7 +23,7 @@ from unrolled.checking.calling.outputs import (
 )
 from unrolled.checking.names import other_bias
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth
-from unrolled.checking.program import made_global
+from unrolled.checking.running.program import made_global
 
 if TYPE_CHECKING:
     from unrolled.checking.calling.plan import Plan

@@ -11,7 +11,7 @@ from unrolled.checking.calling.arguments import MAKERS, size_meaning
 from unrolled.checking.calling.entries import Way, last_word, stored_words
 from unrolled.checking.calling.layouts import Layout, Reading
 from unrolled.checking.names import GATES, is_parameter, meanings
-from unrolled.checking.program import called_names
+from unrolled.checking.running.program import called_names
 
 _SIGNS = {"lstm": {"f", "o", "c_prev", "i"}, "gru": {"r", "u"}}
 Functions = Sequence[ast.FunctionDef]

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from unrolled.checking import phrases
-from unrolled.checking.hints import FULL, hinted
+from unrolled.checking.printing import phrases
+from unrolled.checking.printing.hints import FULL, hinted
 from unrolled.checking.report import Finding, Report
 from unrolled.notation import ascii_text
 

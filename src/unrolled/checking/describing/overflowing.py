@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.locating import Located
+from unrolled.checking.locating.runs import Runner
+from unrolled.checking.locating.search import Located
 from unrolled.checking.report import Cause
-from unrolled.checking.running import Runner
 from unrolled.functions import over_features, softmax
 
 Array = Any

@@ -12,13 +12,13 @@ import numpy as np
 from unrolled.checking.calling import Outcome, Output, Plan, Reading
 from unrolled.checking.calling.layouts import assembled
 from unrolled.checking.epsilon import kept_from_zero
-from unrolled.checking.order import Order
+from unrolled.checking.locating.order import Order
+from unrolled.checking.locating.timeline import Fit, Timeline
 from unrolled.checking.problems import Problem, Truth
-from unrolled.checking.program import Program, execute
 from unrolled.checking.recognising import TOLERANCE, Node, Recogniser, difference, laid_out, numbers
-from unrolled.checking.surroundings import restored
-from unrolled.checking.timeline import Fit, Timeline
-from unrolled.checking.watching import Event, Place, Replacement, Watcher, instrument
+from unrolled.checking.running.program import Program, execute
+from unrolled.checking.running.surroundings import restored
+from unrolled.checking.running.watching import Event, Place, Replacement, Watcher, instrument
 
 Array = Any
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.missing import is_summed
-from unrolled.checking.places import failing, is_load, names_it, root
+from unrolled.checking.locating.missing import is_summed
+from unrolled.checking.locating.places import failing, is_load, names_it, root
+from unrolled.checking.locating.runs import Repair, Run, Runner
 from unrolled.checking.recognising import Node, laid_out, same
-from unrolled.checking.running import Repair, Run, Runner
-from unrolled.checking.watching import Place
+from unrolled.checking.running.watching import Place
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
-from unrolled.checking import phrases
-from unrolled.checking.hints import FULL, hinted
-from unrolled.checking.printing import to_text
+from unrolled.checking.printing import phrases
+from unrolled.checking.printing.hints import FULL, hinted
+from unrolled.checking.printing.text import to_text
 from unrolled.checking.report import Finding, Report
 
 # XML 1.0 has no way to write these, not even escaped.

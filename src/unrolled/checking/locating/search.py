@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.candidates import Candidate, Candidates, total_form
-from unrolled.checking.missing import missing_nodes
+from unrolled.checking.locating.candidates import Candidate, Candidates, total_form
+from unrolled.checking.locating.missing import missing_nodes
+from unrolled.checking.locating.runs import Repair, Run, Runner, node_set
 from unrolled.checking.recognising import Node, laid_out, same
-from unrolled.checking.running import Repair, Run, Runner, node_set
-from unrolled.checking.watching import EndlessLoopError, Place
+from unrolled.checking.running.watching import EndlessLoopError, Place
 
 _FIRST_NAMES = 6  # and where only quantities on the way tell
 _NAMES = 48  # quantities tried where nothing repairs everything

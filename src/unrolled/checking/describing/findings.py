@@ -8,17 +8,17 @@ import numpy as np
 
 from unrolled import notation
 from unrolled.checking.calling import Output
-from unrolled.checking.failing import fails_at, name_failure
-from unrolled.checking.locating import Located
-from unrolled.checking.overflowing import name_overflow
-from unrolled.checking.places import bare, crash_spot, is_load
+from unrolled.checking.describing.failing import fails_at, name_failure
+from unrolled.checking.describing.overflowing import name_overflow
+from unrolled.checking.describing.translating import translated
+from unrolled.checking.describing.witnessing import events_at, of_part, share_place, witnesses
+from unrolled.checking.locating.places import bare, crash_spot, is_load
+from unrolled.checking.locating.runs import Run, Runner, node_set
+from unrolled.checking.locating.search import Located
 from unrolled.checking.recognising import Node, laid_out, numbers, same
 from unrolled.checking.replay import Witness, name_cause
 from unrolled.checking.report import Cause, Finding, Worst
-from unrolled.checking.running import Run, Runner, node_set
-from unrolled.checking.translating import translated
-from unrolled.checking.watching import Place
-from unrolled.checking.witnessing import events_at, of_part, share_place, witnesses
+from unrolled.checking.running.watching import Place
 from unrolled.equations.expressions import Expression
 from unrolled.equations.printers import Printer
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
 
-from unrolled.checking import guard
 from unrolled.checking.binding import Binding, load_binding
-from unrolled.checking.ending import REPORT, TRACE
-from unrolled.checking.memory import LIMITED
 from unrolled.checking.report import Report
+from unrolled.checking.sandbox import guard
+from unrolled.checking.sandbox.ending import REPORT, TRACE
+from unrolled.checking.sandbox.memory import LIMITED
 from unrolled.checking.sources import Source
 from unrolled.errors import UnrolledError, one_line
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking import stand_ins
+from unrolled.checking.running import stand_ins
 from unrolled.errors import UnrolledError
 
 SCRIPT = "unrolled_script"

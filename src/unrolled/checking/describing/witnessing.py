@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.calling.layouts import parts, taken_apart
-from unrolled.checking.locating import Located
+from unrolled.checking.locating.runs import Repair, Run, Runner
+from unrolled.checking.locating.search import Located
 from unrolled.checking.recognising import laid_out, same
 from unrolled.checking.replay import Witness
-from unrolled.checking.running import Repair, Run, Runner
-from unrolled.checking.watching import Event
+from unrolled.checking.running.watching import Event
 
 Array = Any
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.locating import Located
-from unrolled.checking.places import crash_spot, root
+from unrolled.checking.locating.places import crash_spot, root
+from unrolled.checking.locating.runs import Runner
+from unrolled.checking.locating.search import Located
 from unrolled.checking.recognising import Node
 from unrolled.checking.replay import Operand, name_shape_error
 from unrolled.checking.report import Cause
-from unrolled.checking.running import Runner
 
 Array = Any
 _OPERATIONS = {

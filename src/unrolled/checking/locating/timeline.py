@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unrolled.checking.recognising import Node
-from unrolled.checking.watching import Entry, Event
+from unrolled.checking.running.watching import Entry, Event
 
 _GIVEN = 1000  # what is given is at its step; what is computed may be at a wrong one
 Rounds = tuple[tuple[int, int], ...]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unrolled.checking import names
 from unrolled.checking.calling.layouts import parts
-from unrolled.checking.watching import Place
+from unrolled.checking.running.watching import Place
 
 
 def root(places: Sequence[Place], number: int) -> int:

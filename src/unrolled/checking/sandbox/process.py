@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
-from unrolled.checking import ending
-from unrolled.checking.memory import resident_mb
 from unrolled.checking.report import Report
+from unrolled.checking.sandbox import ending
+from unrolled.checking.sandbox.memory import resident_mb
 from unrolled.checking.sources import Source, read_source
 from unrolled.errors import UnrolledError
 
@@ -32,7 +32,7 @@ GRACE = 3.0  # seconds that a child has to stop by itself, and say where it was
 _START = """import json, sys
 task = json.loads(sys.stdin.buffer.read())
 sys.path[:] = task["path"]
-from unrolled.checking.child import main
+from unrolled.checking.sandbox.child import main
 main(task)
 """
 # What a Python process may need; nothing else of the caller's environment is handed on.

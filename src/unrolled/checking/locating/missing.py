@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.calling.layouts import parts
-from unrolled.checking.order import Order
-from unrolled.checking.places import failing, meant, names_it, root
+from unrolled.checking.locating.order import Order
+from unrolled.checking.locating.places import failing, meant, names_it, root
+from unrolled.checking.locating.runs import Repair, Run, Runner, node_set, stacked_nodes
 from unrolled.checking.recognising import Node
-from unrolled.checking.running import Repair, Run, Runner, node_set, stacked_nodes
 
 
 def missing_nodes(

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.running import Run, Runner
-from unrolled.checking.watching import Event, Place
+from unrolled.checking.locating.runs import Run, Runner
+from unrolled.checking.running.watching import Event, Place
 from unrolled.equations.expressions import Expression
 from unrolled.equations.symbols import EquationError, Symbol, expression
 from unrolled.functions import PRIMITIVES, over_batch, over_features

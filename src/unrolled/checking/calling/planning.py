@@ -1,0 +1,575 @@
+"""The ways in which a file may be run: which functions, with what for each of their arguments."""
+
+import ast
+import contextlib
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from unrolled.checking.calling import arguments, flow, usage
+from unrolled.checking.calling.entries import Entry, Way, entries, last_word, ways
+from unrolled.checking.calling.held import Held, by_shape, inside, roots, split_up
+from unrolled.checking.calling.layouts import INNER, WITH_BIAS, Layout, parts, readings
+from unrolled.checking.calling.outputs import returned, unnamed
+from unrolled.checking.calling.plan import Plan, problem_for
+from unrolled.checking.names import GATES, is_parameter, meanings, other_bias, resolve
+from unrolled.checking.problems import draw
+from unrolled.checking.running.program import SCRIPT, Program, execute
+from unrolled.checking.running.surroundings import restored
+from unrolled.checking.running.watching import Watcher, instrument
+from unrolled.errors import UnrolledError
+from unrolled.notation import entry as entry_of
+
+_MOST = 12
+_KEPT = ("x", "y", "parameters", "weight")  # what an argument of the same name is again
+_GLOBAL = ""  # stands for the function in roles of globals
+
+
+def plans(
+    program: Program, namespace: Mapping[str, Any], missed: list[str] | None = None
+) -> list[Plan]:
+    """Return the ways in which a file may be run, the most plausible first, at most a dozen for each
+    backward pass.
+
+    `namespace` is that of an execution; `missed` gets a sentence for each network that cannot be run.
+    Raises UnrolledError where there is none that can, with what was looked for and what was found.
+    """
+    tree = program.definitions(program.tree)
+    found = entries(tree)
+    planners: list[_Planner] = []
+    problems: list[tuple[Way, str]] = []
+    for way in ways(found):
+        for cell in usage.cells(way):
+            for part in (way, replace(way, loss=None)) if way.loss else (way,):
+                try:
+                    planners.append(_Planner(part, cell, found, namespace))
+                    break
+                except _NotAPlanError as error:
+                    problems.append((way, str(error)))
+    if planners:
+        if missed is not None:
+            missed += _said(problems, planners)
+        return _first_ones(_that_run(program, planners))
+    names = ", ".join(e.name for e in found) or "none"
+    why = f": {problems[0][1]}" if problems else ""
+    raise UnrolledError(
+        "nothing here can be run as a recurrent network: looked for a forward and a backward pass "
+        f"(functions, methods or one main loop), found the functions {names}{why}"
+    )
+
+
+def _said(problems: list[tuple[Way, str]], planners: "list[_Planner]") -> Iterator[str]:
+    """Yield a sentence for each backward pass that nothing runs."""
+    done = {id(f) for planner in planners for f in planner.way.functions}
+    for way, why in problems:
+        if id(way.backward.node) not in done:
+            done.add(id(way.backward.node))
+            yield f"{way.backward.name} was not checked: {why}"
+
+
+def _first_ones(possible: list[Plan]) -> list[Plan]:
+    """Return the first dozen of each backward pass."""
+    kept: dict[int, list[Plan]] = {}
+    for plan in possible:
+        kept.setdefault(id(plan.way.backward.node), []).append(plan)
+    first = {id(plan) for of_one in kept.values() for plan in of_one[:_MOST]}
+    return [plan for plan in possible if id(plan) in first]
+
+
+def _that_run(program: Program, planners: "list[_Planner]") -> list[Plan]:
+    """Return plans with those that run to the end first, then those that get furthest.
+
+    Where none of a network's gets to the end, those are tried too whose layout nothing speaks for.
+    """
+    possible: list[tuple[int, Plan]] = []
+    for planner in planners:
+        tried = [(_left(program, plan), plan) for plan in planner.plans()]
+        least = min(left for left, _ in tried)
+        others = planner.plans(likely=False) if least else []
+        further = [(left, plan) for plan in others if (left := _left(program, plan)) < least]
+        possible += tried + further
+    return [plan for _, plan in sorted(possible, key=lambda one: one[0])]
+
+
+def _left(program: Program, plan: Plan) -> int:
+    """Return how much of a run is left where it stops: 0 at the end. It is watched, for loops may have no
+    end.
+    """
+    problem, watcher = problem_for(plan, "plain"), Watcher(quiet=True)
+    tree, _ = instrument(program.definitions(program.tree))
+    with restored(), np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stage = plan.run(execute(program, tree, watcher.hooks), problem).stage
+    return ["done", "backward", "loss", "forward", "making"].index(stage)
+
+
+class _NotAPlanError(Exception):
+    """A way that lacks something; the message says what."""
+
+
+class _Planner:
+    """Finds what each argument of one way, read as one cell, is to be given."""
+
+    def __init__(self, way: Way, cell: str, found: list[Entry], namespace: Mapping[str, Any]):
+        self.way, self.cell, self.namespace = way, cell, namespace
+        made = [e for e in found if e.owner == way.owner and e.name == "__init__"]
+        self.constructor = _constructor(way, made)
+        self.functions = [
+            *way.functions,
+            *(f for e in made for f in e.closure if f not in way.functions),
+        ]
+        self.roles = dict(self._roles())
+        self.containers = self._containers()
+        self.own = draw("plain", cell).sizes
+        self.instance = self._made()
+        self.weights = self._weights()
+        if not self.weights:
+            raise _NotAPlanError("no weights were recognised")
+        self._refuse_some()
+        self.sizes = self._sizes()
+
+    def _meanings(self) -> Iterator[dict[str, str]]:
+        """Yield what the weights may stand for: the only one of a cell is that of [a; x], or [a; x; 1]."""
+        in_cell = [n for n, q in self.weights.items() if q not in ("W_ya", "b_y")]
+        inner = [n for n in self.weights if self._is_inner(n)]
+        if self.cell == "gru" and len(inner) == 1:
+            yield {**self.weights, inner[0]: INNER}
+        if len(in_cell) == 1 and self.weights[in_cell[0]] in ("W", "W_aa"):
+            if usage.ones(self.functions):
+                yield {**self.weights, in_cell[0]: WITH_BIAS}
+            yield {**self.weights, in_cell[0]: "W"}
+        else:
+            yield self.weights
+
+    def _is_inner(self, name: str) -> bool:
+        """Return whether it is, of two stacked biases that are added, that of the recurrent weights."""
+        other = other_bias(name, self.weights)
+        return name < other and self.weights[name] == self.weights[other] == "b"  # h, then i or x
+
+    def _refuse_some(self) -> None:
+        """Raise _NotAPlanError where a gate has no weights that were recognised: it would keep its own."""
+        if self.cell == "rnn":
+            return  # its only matrix may be that of [a; x]
+        held = {part for name in self.weights.values() for part in parts(name, self.cell)}
+        twice = [
+            name for name, quantity in self.weights.items()
+            if quantity in ("W", "W_h", "W_x", "b")
+            and set(parts(quantity, self.cell)) & set(self.weights.values())
+        ]  # fmt: skip
+        if twice:
+            raise _NotAPlanError(
+                f"{twice[0]} stands beside the weights of single gates, so that it holds some of the "
+                "gates only, and which is not known; a binding can say it (docs/check.md)"
+            )
+        lacking = [f"W_{g}{s}" for g in GATES[self.cell] for s in "ax" if f"W_{g}{s}" not in held]
+        if lacking:
+            raise _NotAPlanError(f"nothing was recognised as the weights {', '.join(lacking)}")
+
+    def plans(self, likely: bool = True) -> list[Plan]:
+        """Return a plan for each layout, and for each meaning of the weights; or (not `likely`) for the
+        layouts that nothing in the syntax speaks for.
+        """
+        return [plan for weights in self._meanings() for plan in self._plans(weights, likely)]
+
+    def _plans(self, weights: dict[str, str], likely: bool) -> list[Plan]:
+        takes_y = "y" in self.roles.values()
+        labels, target_labels = self._integers("x"), takes_y and self._integers("y")
+        likely_reading = usage.likely_reading(self.way, self.cell)
+        open_readings = readings(weights.values(), self.cell, likely_reading)
+        made = []
+        for layout, one_column in self._layouts(labels, likely):
+            for last_only in (False, True) if self._may_be_last() else (False,):
+                plan = Plan(
+                    self.way, self.cell, layout, self.roles, weights, self.containers, self.sizes,
+                    open_readings, self.constructor, labels, target_labels, one_column,
+                    self.way.backward.is_step, last_only, *self._written(layout), self.apart,
+                )  # fmt: skip
+                made.append(plan)
+        return made
+
+    def _may_be_last(self) -> bool:
+        """Return whether targets, or gradients from above, are nowhere taken step by step."""
+        starts = ("y", "dz_y", "upstream")
+        names = {name for (_, name), role in self.roles.items() if role in starts}
+        step_by_step = any(usage.goes_through(name, self.functions) for name in names)
+        return bool(names) and not step_by_step and not self.way.backward.is_step
+
+    def _roles(self) -> Iterator[tuple[tuple[str, str], str]]:
+        results: list[str] = []
+        known: dict[str, str] = {}
+        entries_in_order = [e for _, e in self.way.parts]
+        for entry in (
+            [self.constructor, *entries_in_order] if self.constructor else entries_in_order
+        ):
+            first = entry is self.constructor or entry is entries_in_order[0]
+            found = {
+                name: arguments.role(name, entry, self.cell, results, first)
+                if name in results or known.get(name, "").split(" ")[0] not in _KEPT
+                else known[name]
+                for name in entry.arguments
+            }
+            filled = self._from_loss(entry, self._filled(entry, found, first))
+            known = {**filled, **known}
+            yield from (((entry.name, n), r) for n, r in filled.items())
+            if entry is not self.constructor:
+                results += self._results(entry)
+        yield from self._global_roles()
+
+    def _filled(self, entry: Entry, found: dict[str, str], first: bool) -> dict[str, str]:
+        """Decide about arguments without a meaning: they have a default, are unused, or are x."""
+        used = {n.id for f in entry.node.body for n in ast.walk(f) if isinstance(n, ast.Name)}
+        for name, role in found.items():
+            if not role and name in entry.optional:
+                found[name] = "default"
+            elif not role and name not in used:
+                found[name] = "unused"
+        missing = [name for name, role in found.items() if not role]
+        if missing and first and entry is not self.constructor and "x" not in found.values():
+            found[missing.pop(0)] = "x"
+        if len(missing) == 1 and self._lacks_bias(found):
+            name = missing.pop()
+            found[name] = f"weight {name}"
+        if len(missing) == 1 and (role := self._start_of_backward(entry, missing[0], found)):
+            found[missing.pop()] = role
+        if missing:
+            raise _NotAPlanError(f"the argument {missing[0]} of {entry.name} was not understood")
+        return found
+
+    def _lacks_bias(self, found: Mapping[str, str]) -> bool:
+        """Whether arguments are weights, the output's among them, and none is its bias."""
+        words = [role.split()[1] for role in found.values() if role.startswith("weight ")]
+        meant = {q for word in words for q in meanings(word, self.cell)[:1]}
+        return "W_ya" in meant and "b_y" not in meant
+
+    def _from_loss(self, entry: Entry, found: dict[str, str]) -> dict[str, str]:
+        """Where the loss gives its gradient too, that is what the backward starts from."""
+        loss = self.way.loss
+        if entry is not self.way.backward or loss is None or len(returned(loss.node).names) != 2:
+            return found
+        name = returned(loss.node).names[1] or unnamed(loss.name, 1)
+        return {n: f"result {name}" if role == "dz_y" else role for n, role in found.items()}
+
+    def _start_of_backward(self, entry: Entry, name: str, found: dict[str, str]) -> str:
+        """Return what the only argument without a meaning is: targets, a gradient from above, or what
+        the forward gave.
+        """
+        if entry is self.constructor:
+            return ""
+        if {"y", "dz_y", "upstream"} & set(found.values()):  # what the forward gave, without a name
+            after = entry is self.way.backward or entry is self.way.loss
+            return "cache" if after and self.way.forward else ""
+        if entry is self.way.backward and self.way.forward and name.lower().startswith(("d", "g")):
+            return "upstream"
+        takes = entry.is_loss or entry is self.way.backward
+        return "y" if takes and arguments.is_array(name, entry.closure) else ""
+
+    def _results(self, entry: Entry) -> list[str]:
+        """Return the names under which results come back: those returned, and keys of dictionaries."""
+        keys = [
+            k.value for f in entry.closure for n in ast.walk(f) if isinstance(n, ast.Dict)
+            for k in n.keys if isinstance(k, ast.Constant) and isinstance(k.value, str)
+        ]  # fmt: skip
+        how = returned(entry.node)
+        inside = [n for names in how.inner.values() for n in names if not arguments.is_cache(n)]
+        return [name for name in (*how.names, *inside) if name] + keys
+
+    def _global_roles(self) -> Iterator[tuple[tuple[str, str], str]]:
+        """Yield what the globals of a script, or of functions, are: inputs, targets and initial states."""
+        loaded = set().union(*map(_read_from_outside, self.functions))
+        filled = {last_word(n.func.value) for f in self.functions for n in ast.walk(f)
+                  if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)
+                  and n.func.attr in ("append", "insert", "extend")}  # fmt: skip
+        for name in sorted(loaded & set(self.namespace)):
+            if not isinstance(self.namespace[name], np.ndarray | list) or name in filled:
+                continue
+            role = arguments.role(name, self.way.backward, self.cell, [], True)
+            if role in ("x", "y", "a", "c"):
+                yield (_GLOBAL, name), role
+
+    def _containers(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Return, for arguments that hold weights, how and under which names."""
+        found = {}
+        for (_, name), role in self.roles.items():
+            if role == "parameters":
+                kind = arguments.holds_weights(name, self.functions, self.cell) or "dict"
+                found[name] = (kind, tuple(self._held(name, kind)))
+        longest = max(found.values(), key=lambda held: len(held[1]), default=("dict", ()))
+        return {name: held if held[1] else longest for name, held in found.items()}
+
+    def _held(self, name: str, kind: str) -> list[str]:
+        if kind == "dict":
+            names = arguments.keys(name, self.functions, self.namespace)
+        elif kind == "tuple":
+            names = self._unpacked(name)
+        else:
+            names = [n.attr for f in self.functions for n in ast.walk(f)
+                     if isinstance(n, ast.Attribute) and last_word(n.value) == name]  # fmt: skip
+        return list(dict.fromkeys(names))
+
+    def _unpacked(self, name: str) -> list[str]:
+        known_as = flow.aliases(name, self.functions)
+        for f in self.functions:
+            for node in ast.walk(f):
+                if not isinstance(node, ast.Assign) or last_word(node.value) not in known_as:
+                    continue
+                if names := arguments.unpacked(node, self.cell):
+                    return names
+        return []
+
+    def _means_weight(self, word: str) -> bool:
+        return any(is_parameter(q) for q in meanings(word, self.cell)[:1])
+
+    def _weights(self) -> dict[str, str]:
+        """Return every name under which their code finds a weight, with what it stands for."""
+        names = [n for _, held in self.containers.values() for n in held]
+        names += [role.split()[1] for role in self.roles.values() if role.startswith("weight ")]
+        loaded = {n.id for f in self.functions for n in ast.walk(f) if isinstance(n, ast.Name)}
+        names += [n for n, v in self.namespace.items() if n in loaded and isinstance(v, np.ndarray)]
+        if self.constructor is not None:
+            names += self._attributes()
+        kept = [self.namespace[n] for n in loaded if type(self.namespace.get(n)) is dict]
+        names += [key for held in kept for key in held if isinstance(key, str)]
+        split, shaped = self._split_up(loaded), self._by_shape()
+        apart = {
+            word for held in split for word in (held.key, held.path.split(".")[-1].rstrip("[]"))
+        }
+        names = [n for n in names if n not in apart]
+        held = [n for _, inside in self.containers.values() for n in inside]
+        held += [role.split()[1] for role in self.roles.values() if role.startswith("weight ")]
+        unknown = [n for n in dict.fromkeys(held) if not self._means_weight(n)]
+        names = [n for n in dict.fromkeys(names) if self._means_weight(n) or n in unknown]
+        known = {n: q for n in names if (q := self._by_use(n))}
+        chosen = resolve(names, self.cell, known | self._agreed(names, shaped))
+        if len(unknown) == 1 and "W_ya" in chosen.values() and "b_y" not in chosen.values():
+            chosen[unknown[0]] = "b_y"
+        elif len(unknown) == 1 and self.cell == "gru" and {"b_c", "b_y"} <= set(chosen.values()):
+            chosen[unknown[0]] = "b_ca"  # where the reset acts after the product
+        chosen = {n: chosen[n] for n in names if n in chosen} | self._known(split)
+        return chosen | {n: q for n, q in shaped.items() if not meanings(n, self.cell)}
+
+    def _agreed(self, names: Iterable[str], shaped: Mapping[str, str]) -> dict[str, str]:
+        """Return what names with several meanings stand for, by the shape of what they hold."""
+        return {n: shaped[n] for n in names if shaped.get(n) in meanings(n, self.cell)[1:]}
+
+    def _known(self, split: list[Held]) -> dict[str, str]:
+        """Return what each of the arrays of gates, or layers, stands for: by its shape, or by its name."""
+        self.apart = frozenset(held.word for held in split)
+        words = {
+            held.word: by_shape(held.word, held.value.shape, self.cell, self.own) for held in split
+        }
+        named = resolve([w for w, q in words.items() if not q], self.cell, {})
+        return {w: q or named[w] for w, q in words.items() if q or w in named}
+
+    def _split_up(self, loaded: Iterable[str]) -> list[Held]:
+        """Return the arrays that are known only together with what holds them, in the order of making."""
+        found = [] if self.instance is None else split_up("self", self.instance, self.cell)
+        for name, root in roots(self.namespace).items():
+            if name in loaded and root is not self.instance:
+                found += split_up(name, root, self.cell)
+        return found
+
+    def _by_shape(self) -> dict[str, str]:
+        """Return what the arrays of their object that the forward reads are by their shapes."""
+        functions = self.way.forward.closure if self.way.forward else self.functions
+        read = {n.attr for f in functions for n in ast.walk(f)
+                if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}  # fmt: skip
+        kept = {} if self.instance is None else vars(self.instance)
+        shaped = {n: by_shape(n, kept[n].shape, self.cell, self.own)
+                  for n in kept if n in read and isinstance(kept[n], np.ndarray)}  # fmt: skip
+        return {n: q for n, q in shaped.items() if q}
+
+    def _made(self) -> Any:
+        """Return an object of their class with sizes that all differ, None where it cannot be made."""
+        if self.constructor is None:
+            return None
+        roles = {
+            n: self.roles.get((self.constructor.name, n), "") for n in self.constructor.arguments
+        }
+        given = {"rate": 0.5, "unused": None, **{f"size {n}": size for n, size in self.own.items()}}
+        if any(role not in (*given, "default") for role in roles.values()):
+            return None
+        arguments = {n: given[role] for n, role in roles.items() if role != "default"}
+        with restored(), contextlib.suppress(Exception), np.errstate(all="ignore"):
+            return self.namespace[self.way.owner](**arguments)
+        return None
+
+    def _attributes(self) -> list[str]:
+        """Return the attributes of the object, and the keys of its dictionaries, that may be weights."""
+        found = []
+        for f in self.functions:
+            for n in ast.walk(f):
+                of_self = isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "self"
+                if of_self or isinstance(n, ast.Subscript):
+                    found.append(last_word(n))
+                elif isinstance(n, ast.Dict):
+                    found += [
+                        k.value
+                        for k in n.keys
+                        if isinstance(k, ast.Constant) and isinstance(k.value, str)
+                    ]
+        return found
+
+    def _by_use(self, name: str) -> str:
+        """Return what a name with several meanings stands for, by what it is multiplied with."""
+        options = [q for q in meanings(name, self.cell) if is_parameter(q)]
+        if len(options) < 2:
+            return ""
+        for first, second in usage.products(self.functions, indexed=True):
+            for weight, other in ((first, second), (second, first)):
+                if _is_sliced(weight):
+                    continue  # some columns of [W_ca W_cx]: the whole is both
+                if last_word(weight) == name and (side := self._side(other)):
+                    return next((q for q in options if q[-1] in side and len(q) > 1), "")
+        return ""
+
+    def _side(self, other: ast.expr) -> str:
+        words = meanings(last_word(other), self.cell)
+        if "x" in words:
+            return "x"
+        return "ah" if {"a", "a_prev", "a0", "a_reset"} & set(words[:1]) else ""
+
+    def _sizes(self) -> dict[str, str]:
+        """Return the globals that are sizes, by name or by the shapes of their own weights."""
+        loaded = {n.id for f in self.functions for n in ast.walk(f) if isinstance(n, ast.Name)}
+        found = {}
+        for name in loaded:
+            value = self.namespace.get(name)
+            meaning = arguments.size_meaning(name)
+            if meaning and isinstance(value, int) and not isinstance(value, bool):
+                found[name] = meaning
+        return found
+
+    def _written(self, layout: Layout) -> tuple[dict[str, int], str]:
+        """Return which of their own sizes stand in the code as numbers, or are those of arrays that are
+        made beforehand; and, in a sentence, where such a number may be several of them.
+        """
+        own, fixed = self._own_sizes(layout), self._one_output()
+        for n, where in (*usage.written_sizes(self.functions), *self._made_beforehand()):
+            names = {name for name, size in own.items() if size == n > 1}
+            if len(names) > 1 and names != {"n_x", "n_y"}:  # which no array has both
+                return {}, (
+                    f"{where} has the size {n}, and {' and '.join(sorted(names))} are all {n} there, so "
+                    "that it cannot be run with sizes that differ"
+                )
+            fixed |= dict.fromkeys(names, n)
+        return fixed, ""
+
+    def _one_output(self) -> dict[str, int]:
+        """Return that there is one output where the weights that they make have no more."""
+        held: dict[str, Any] = dict(self.namespace)
+        for name, root in (("self", self.instance), *roots(self.namespace).items()):
+            for one in inside(name, root) if root is not None else ():
+                held |= {one.key: one.value, one.word: one.value}
+        outputs = [held.get(name) for name, q in self.weights.items() if q == "W_ya"]
+        single = any(isinstance(w, np.ndarray) and w.ndim == 2 and 1 in w.shape for w in outputs)
+        return {"n_y": 1} if single else {}
+
+    def _made_beforehand(self) -> Iterator[tuple[int, str]]:
+        """Yield the sizes of a script's arrays, and of those in lists, that are no weights or inputs."""
+        if self.way.backward.name != SCRIPT:
+            return
+        loaded = {n.id for f in self.functions for n in ast.walk(f) if isinstance(n, ast.Name)}
+        given = {name for owner, name in self.roles if owner == _GLOBAL} | set(self.weights)
+        for name in sorted((loaded & set(self.namespace)) - given):
+            value = self.namespace[name]
+            for array in value if isinstance(value, list) else [value]:
+                if isinstance(array, np.ndarray):
+                    yield from ((n, name) for n in array.shape)
+
+    def _own_sizes(self, layout: Layout) -> dict[str, int]:
+        """Return the sizes of the weights and inputs that are globals, or made without any argument."""
+        held = dict(self.namespace)
+        for inner in (v for v in self.namespace.values() if type(v) is dict):
+            held |= {key: value for key, value in inner.items() if isinstance(key, str)}
+        if self.constructor is not None and not self.constructor.arguments:
+            with restored(), contextlib.suppress(Exception):
+                held |= vars(self.namespace[self.way.owner]())
+        found: dict[str, int] = {}
+        for name, quantity in self.weights.items():
+            if isinstance(value := held.get(name), np.ndarray) and is_parameter(quantity):
+                axes = entry_of(quantity).shape.split()
+                found |= zip(axes, layout.legend(quantity, value).shape, strict=False)
+        for (of, name), role in self.roles.items():
+            inputs: Any = held.get(name)
+            if of == _GLOBAL and role == "x" and np.ndim(inputs) == len(layout.axes.split()):
+                axes = layout.axes.replace("n", "n_x").split()
+                found |= zip(axes, np.shape(inputs), strict=True)
+        return {name: n for name, n in found.items() if name in ("n_x", "n_a", "n_y", "m", "T")}
+
+    def _integers(self, role: str) -> bool:
+        names = [name for (_, name), r in self.roles.items() if r == role]
+        return any(usage.indexes(name, self.functions) for name in names)
+
+    def _layouts(self, labels: bool, likely: bool) -> Iterator[tuple[Layout, bool]]:
+        """Yield layouts, each with whether there is a single column only."""
+        starts = ("x", "y", "dz_y", "upstream")
+        inputs = {name for (_, name), role in self.roles.items() if role in starts}
+        found = usage.layouts(self.way, self.cell, inputs, likely)
+        single = [
+            Layout("T n m", False, "n 1"),
+            Layout("T n", False, "n"),
+            Layout("n T", False, "n 1"),
+        ]
+        if labels and not any(_has_batch(f) for f in self.functions):
+            columns = self._has_columns()
+            single.sort(key=lambda layout: ("m" in layout.axes) != columns)
+            yield from ((layout, True) for layout in single if likely)
+            return
+        several = [(layout, self._own_column(layout)) for layout in found]
+        if likely and not any(_has_batch(f) for f in self.functions):
+            several += [(layout, True) for layout in found if layout.axes[0] == "T"]
+            several += [(layout, True) for layout in single]
+        unlike: dict[Any, tuple[Layout, bool]] = {}
+        for layout, one in several:  # of single steps only the axes of one step count
+            axes = layout.step if self.way.backward.is_step else layout.axes
+            unlike.setdefault((axes, layout.bias, layout.transposed, one), (layout, one))
+        yield from unlike.values()
+
+    def _has_columns(self) -> bool:
+        """Return whether vectors are columns (n, 1): those of their own, or those that are made."""
+        loaded = {n.id for f in self.functions for n in ast.walk(f) if isinstance(n, ast.Name)}
+        own = [np.shape(v) for n in loaded if isinstance(v := self.namespace.get(n), np.ndarray)]
+        return any(s[1:] == (1,) for s in own) or usage.makes_columns(self.functions)
+
+    def _own_column(self, layout: Layout) -> bool:
+        """Return whether their own inputs have one column in this layout."""
+        axes = (layout.step if self.way.backward.is_step else layout.axes).split()
+        own = [np.shape(v) for n, v in self.namespace.items()
+               if isinstance(v, np.ndarray) and meanings(n, self.cell)[:1] == ("x",)]  # fmt: skip
+        own = [shape for shape in own if len(shape) == len(axes)]
+        return bool(own) and "m" in axes and all(shape[axes.index("m")] == 1 for shape in own)
+
+
+def _read_from_outside(f: ast.FunctionDef) -> set[str]:
+    """Return the names that a function reads and neither takes nor assigns; all of a script's."""
+    read = {n.id for n in ast.walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    if f.name == SCRIPT:
+        return read
+    own = {a.arg for n in ast.walk(f) if isinstance(n, ast.arguments)
+           for a in (*n.posonlyargs, *n.args, *n.kwonlyargs)}  # fmt: skip
+    stored = {n.id for n in ast.walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return read - own - stored
+
+
+def _has_batch(f: ast.FunctionDef) -> bool:
+    names = {n.id for n in ast.walk(f) if isinstance(n, ast.Name)} | {a.arg for a in f.args.args}
+    return any(arguments.size_meaning(n) == "m" for n in names if n not in ("b", "n"))
+
+
+def _constructor(way: Way, made: list[Entry]) -> Entry | None:
+    if not way.owner:
+        return None
+    if made:
+        return made[0]
+    empty = ast.parse("def __init__(self): pass").body[0]
+    assert isinstance(empty, ast.FunctionDef)
+    return Entry(empty, way.owner, (empty,))
+
+
+def _is_sliced(node: ast.expr) -> bool:
+    return isinstance(node, ast.Subscript) and any(
+        isinstance(n, ast.Slice) for n in ast.walk(node.slice)
+    )

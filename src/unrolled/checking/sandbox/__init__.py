@@ -1,0 +1,1 @@
+"""The process that an untrusted file is run in, its limits, and how it ended."""
