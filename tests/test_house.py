@@ -1,6 +1,7 @@
 """The house: arrows point one way, files are found, the core is an evening's reading."""
 
 import ast
+import graphlib
 import io
 import tokenize
 from pathlib import Path
@@ -60,6 +61,22 @@ def test_arrows_point_one_way(path):
 def test_a_file_says_what_it_is(path):
     text = path.read_text(encoding="utf-8")
     assert not text or ast.get_docstring(ast.parse(text)), "its first line says what lives there"
+
+
+def test_rooms_of_the_check_point_one_way():
+    """What is imported inside a function does not count: a report that is printed needs the printers."""
+    arrows = {}
+    for path in (ROOT / "checking").rglob("*.py"):
+        room = path.relative_to(ROOT / "checking").parts[0].removesuffix(".py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                "unrolled.checking"
+            ):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                arrows.setdefault(room, set()).update(
+                    {name.split(".")[2] for name in names} - {room}
+                )
+    assert list(graphlib.TopologicalSorter(arrows).static_order())  # raises where there is a circle
 
 
 def _code_lines(path):
