@@ -34,6 +34,15 @@ MISTAKES = {
         ("dlogits[rows, labels[:, t]] -= 1\n        dlogits /= N",
          "dlogits /= N\n        dlogits[rows, labels[:, t]] -= 1", "dz_y", "bracket"),
     ],
+    "script_of_lists": [
+        ("logits = s[t + 1] @ V + c", "logits = s[t] @ V + c", "z_y", "other_step"),
+        ("dV += s[t + 1].T", "dV += s[t].T", "dW_ya", "other_step"),
+    ],
+    "cells_and_sums": [
+        ('dWra = dWra + gradients["dWra"]', 'dWra = gradients["dWra"]', "dW_ra", "overwritten"),
+        ("gru_cell_forward(x[:, :, t], a_prev,", "gru_cell_forward(x[:, :, t], a[:, :, t - 1],", "a_prev",
+         "initial_state"),
+    ],
 }  # fmt: skip
 CASES = [(name, *case) for name, cases in MISTAKES.items() for case in cases]
 

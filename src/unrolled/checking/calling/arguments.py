@@ -40,6 +40,8 @@ _WORDS = {
     "mask": "mask masks ymask targetmask weightmask",
     "rate": "learningrate learnrate lr alpha eta rate stepsize",
 }  # fmt: skip
+_DECORATIONS = "data train tr training batch batches seq seqs sequence sequences all set arr array my mini " \
+               "cur current sample samples example examples"  # fmt: skip
 _WORD_OF = {
     word.lower(): role for role, words in reversed(_WORDS.items()) for word in words.split()
 }
@@ -61,6 +63,12 @@ def role(name: str, entry: Entry, cell: str, results: Iterable[str], first: bool
     a target), "size n_a", "weight W_aa", "result h" (what came back as h), or "" where nothing is
     known. `first`: nothing ran before, so there are no results.
     """
+    plain = undecorated(name)
+    found = _role(name, entry, cell, results, first)
+    return found if found or plain == name else _role(plain, entry, cell, (), first)
+
+
+def _role(name: str, entry: Entry, cell: str, results: Iterable[str], first: bool) -> str:
     word = re.sub(r"[^0-9a-z]", "", name.lower())
     if not first and (known := result_name(name, cell, results)):
         return f"result {known}"
@@ -85,6 +93,13 @@ def role(name: str, entry: Entry, cell: str, results: Iterable[str], first: bool
         return f"states {' '.join(states)}"
     states = [*_of_states(found), *_begins(name, entry, cell)]
     return states[0] if states else _size(name, entry)
+
+
+def undecorated(name: str) -> str:
+    """Return a name without the words that say nothing of what it is: x_data, batch_y, X_train."""
+    words = [word for word in re.split(r"_+", name) if word]
+    kept = [word for word in words if word.lower() not in _DECORATIONS.split()]
+    return "_".join(kept or words)
 
 
 def _of_states(quantities: Iterable[str]) -> list[str]:

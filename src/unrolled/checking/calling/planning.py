@@ -282,12 +282,35 @@ class _Planner:
         filled = {last_word(n.func.value) for f in self.functions for n in ast.walk(f)
                   if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)
                   and n.func.attr in ("append", "insert", "extend")}  # fmt: skip
-        for name in sorted(loaded & set(self.namespace)):
-            if not isinstance(self.namespace[name], np.ndarray | list) or name in filled:
-                continue
-            role = arguments.role(name, self.way.backward, self.cell, [], True)
-            if role in ("x", "y", "a", "c"):
-                yield (_GLOBAL, name), role
+        arrays = [
+            name for name in loaded & set(self.namespace)
+            if isinstance(self.namespace[name], np.ndarray | list) and name not in filled
+        ]  # fmt: skip
+        roles = {
+            name: arguments.role(name, self.way.backward, self.cell, [], True)
+            for name in sorted(arrays)
+        }
+        if self.way.backward.name == SCRIPT:
+            self._by_elimination(roles)
+        yield from (((_GLOBAL, n), r) for n, r in roles.items() if r in ("x", "y", "a", "c"))
+
+    def _by_elimination(self, roles: dict[str, str]) -> None:
+        """Give a script's arrays without a meaning that of what is missing: inputs are read before targets.
+
+        Raises _NotAPlanError where there are no targets, for nothing else can start its backward pass.
+        """
+        missing = [role for role in ("x", "y") if role not in roles.values()]
+        names = [n for n in ast.walk(self.way.backward.node) if isinstance(n, ast.Name)]
+        read = [n.id for n in sorted(names, key=lambda n: (n.lineno, n.col_offset))]
+        unknown = sorted((n for n in roles if not roles[n] and np.size(self.namespace[n]) > 1),
+                         key=read.index)  # fmt: skip
+        if len(missing) == len(unknown):
+            roles |= zip(unknown, missing, strict=True)
+        elif "y" in missing:
+            what = {"x": "inputs", "y": "targets"}
+            raise _NotAPlanError(
+                f"nothing was recognised as the {' and the '.join(what[role] for role in missing)}"
+            )
 
     def _containers(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Return, for arguments that hold weights, how and under which names."""

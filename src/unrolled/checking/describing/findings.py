@@ -126,6 +126,8 @@ def _source(runner: Runner, line: int) -> str:
 
 def _their_name(runner: Runner, place: Place, name: str) -> str:
     """What they call it: the target of the assignment, or the expression itself."""
+    if passed := runner.code.passed_as.get(id(place.node)):
+        return passed
     around: int | None = place.number
     while around is not None:
         inside = runner.places[around]

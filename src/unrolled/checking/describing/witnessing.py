@@ -82,18 +82,20 @@ def _of_all(runner: Runner, run: Run, located: Located) -> list[Witness]:
 def _shares(runner: Runner, run: Run, located: Located) -> list[Witness]:
     """What each step computed at the place of a mistake, or added there."""
     name, repair = located.node.name, located.repair
-    place = share_place(runner, repair)
-    found = []
+    place, summed = share_place(runner, repair), repair.form in ("sum", "up")
+    found, added = [], []
     for t, event in events_at(runner, run, place, repair.turn):
         if t is None:
             continue
         expected = np.asarray(runner.value(name, t))
         theirs = to_legend(runner, name, event.value, expected)
-        before = runner.right_value(repair, t) if repair.form in ("sum", "up") else None
+        found.append(Witness(runner.truth, t, theirs))
+        before = runner.right_value(repair, t) if summed else None
         if before is not None and place == repair.place and theirs.shape == expected.shape:
             theirs = theirs - (before - expected)  # what this step added
-        found.append(Witness(runner.truth, t, theirs))
-    return found
+        added.append(Witness(runner.truth, t, theirs))
+    overwritten = all(same(w.theirs, np.asarray(runner.value(name, w.t))) for w in found)
+    return found if overwritten else added
 
 
 def _of_total(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.locating.missing import is_summed
-from unrolled.checking.locating.places import failing, is_load, names_it, root
+from unrolled.checking.locating.places import failing, is_load, meant, names_it, root
 from unrolled.checking.locating.runs import Repair, Run, Runner
 from unrolled.checking.recognising import Node, laid_out, same
 from unrolled.checking.running.watching import Place
@@ -65,8 +65,8 @@ class Candidates:
         yield from self._short_loops(node)
 
     def _assigning(self, node: Node) -> Iterator[Candidate]:
-        """Yield the places that assign what is to be a quantity, by its name, or of which it has the size
-        that only several gates together have; and assign something else.
+        """Yield the places that assign what is to be a quantity, by its name, or pass it on by that, or of
+        which it has the size that only several gates together have; and that have something else.
         """
         stacked, given = node in self.blocks, self._is_given(node)
         for order, event in enumerate(self.events):
@@ -74,9 +74,16 @@ class Candidates:
             assigns = place.kind == "assigned" and (
                 stacked or (self._names(place, node) and (given or is_load(place)))
             )
+            assigns = assigns or self._passes(place, node)
             if assigns and self._fits(node, place, order) and not self._is_there(node, order):
                 turn = self.runner.turn(event, self.run.watcher)
                 yield self._candidate(node, place, "", self.begun[order], turn=turn)
+
+    def _passes(self, place: Place, node: Node) -> bool:
+        """Whether a place reads what a function of theirs is to be given as a quantity."""
+        passed = self.runner.code.passed_as.get(id(place.node))
+        cell = self.runner.problem.cell
+        return passed is not None and is_load(place) and node.name in meant(passed, cell)
 
     def _is_given(self, node: Node) -> bool:
         """Whether a step is given a quantity, and computes it nowhere: inputs, and the states before it."""
@@ -172,11 +179,22 @@ class Candidates:
     def _forms(self, node: Node, place: Place, order: int | None) -> list[str]:
         if order is not None and self._is_of_all(node, order):
             return ["all"]
+        summed = is_summed(self.runner, node.name)
+        ends = summed and order is not None and self._ends_with_the_step(place, order)
         if node.t is None:
-            return [total_form(node)]
-        if not is_summed(self.runner, node.name):
+            return [] if ends else [total_form(node)]
+        if ends or not summed:
             return [""]
         return {"updated": ["sum", "up"], "assigned": ["", "sum", "up"]}.get(place.kind, [""])
+
+    def _ends_with_the_step(self, place: Place, order: int) -> bool:
+        """Whether nothing can be added up in what is assigned: plain names of a function that a loop over
+        time calls are gone before the next step.
+        """
+        loops = [self.run.watcher.entries[entry].place for entry, _ in self.events[order].rounds]
+        inside = {self.runner.places[loop].function for loop in loops}
+        plain = place.targets and all(map(str.isidentifier, place.targets))
+        return bool(plain and loops and place.function not in inside)
 
     def _earliest(self, node: Node) -> int:
         """From which event on a quantity can be computed: when all that it is made from was there; what
@@ -226,15 +244,24 @@ class Candidates:
     @cached_property
     def read(self) -> list[Node]:
         """What the first missing quantities are made from, as it is read in their step: `a_prev = A[t]`."""
-        steps = {node.name: node for node in self.missing if node.t is not None}
+        steps = {node.name: node.t for node in self.missing if node.t is not None}
         reads = [
-            Node(name, node.t)
+            Node(name, steps[equation.name])
             for equation in self.runner.truth.table.equations
-            if (node := steps.get(equation.name)) is not None
+            if equation.name in steps
             for name in equation.expression.names
-            if name in self.runner.truth.steps[0] and Node(name, node.t) not in self.missing
+            if name in self.runner.truth.steps[0]
         ]
-        return list(dict.fromkeys(reads))
+        missing = {*self.missing}
+        return [node for node in dict.fromkeys(reads) if not missing & {node, _at_its_step(node)}]
+
+
+def _at_its_step(node: Node) -> Node:
+    """What is read from a neighbouring step, as it was computed there: a_prev⟨t⟩ is a⟨t−1⟩."""
+    name, t = node.name, node.t or 0
+    if name.startswith("d") and name.endswith("_next"):
+        return Node(f"{name.removesuffix('_next')}_prev", t + 1)
+    return Node(name.removesuffix("_prev"), t - 1) if name[-5:] == "_prev" else node
 
 
 def total_form(node: Node) -> str:

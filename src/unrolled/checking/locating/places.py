@@ -28,6 +28,23 @@ def names_it(place: Place, name: str, cell: str) -> bool:
     return any(name in meant(target, cell) for target in place.targets)
 
 
+def passed_as(tree: ast.AST) -> dict[int, str]:
+    """Return, for the id of each argument that is passed to a function of theirs, the name it has there."""
+    named: dict[str, list[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            named[node.name] = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
+    found: dict[int, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            names = [name for name in named.get(called, ()) if name != "self"]
+            found |= {id(arg): name for arg, name in zip(node.args, names, strict=False)}
+            if called in named:
+                found |= {id(k.value): k.arg for k in node.keywords if k.arg}
+    return found
+
+
 @functools.cache
 def meant(target: str, cell: str) -> frozenset[str]:
     """Return the quantities that a target's name may stand for: the legend's own names, and usual ones."""

@@ -20,6 +20,7 @@ from unrolled.checking.running.watching import EndlessLoopError, Place
 
 _FIRST_NAMES = 6  # and where only quantities on the way tell
 _NAMES = 48  # quantities tried where nothing repairs everything
+_MOST_RUNS = 2000  # of a file; a mistake takes 20 to 300, and more time than this nobody waits
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ class _Search:
 
     def _untried(self, node: Node, everywhere: bool) -> Iterator[Candidate]:
         for candidate in self.candidates.of(node, everywhere):
+            if self.runner.code.runs > _MOST_RUNS:
+                return
             if candidate.repair not in self.tried:
                 self.tried.add(candidate.repair)
                 yield candidate
