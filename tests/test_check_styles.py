@@ -34,6 +34,15 @@ MISTAKES = {
         ("dlogits[rows, labels[:, t]] -= 1\n        dlogits /= N",
          "dlogits /= N\n        dlogits[rows, labels[:, t]] -= 1", "dz_y", "bracket"),
     ],
+    "keys_of_their_own": [
+        ("grads[\"trans\"] += prev.T", "grads[\"trans\"] += H[:, t].T", "dW_aa", "other_step"),
+    ],
+    "lstm_three_joined": [
+        ("dc * g * i * (1 - i)", "dc * c_old * i * (1 - i)", "dz_i", "neighbour"),
+    ],
+    "gru_of_vectors": [
+        ("dr = drs * s * r * (1 - r)", "dr = drs * r * (1 - r)", "dz_r", "neighbour"),
+    ],
 }  # fmt: skip
 CASES = [(name, *case) for name, cases in MISTAKES.items() for case in cases]
 
