@@ -17,6 +17,7 @@ from unrolled.checking.calling.layouts import (
     readings,
     taken_apart,
 )
+from unrolled.checking.calling.sizing import sizes_by_use
 from unrolled.checking.examine import examine
 from unrolled.checking.names import meanings, resolve
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth
@@ -577,6 +578,16 @@ def test_some_gates_in_one_array_are_taken_apart_again():
             assert sorted(found) == sorted(parts(name, "gru"))
             assert all(np.array_equal(found[part], values[part]) for part in found), name
     assert [r.gates for r in readings(["W_urx", "W_cx"], "gru", Reading("ruc"))] == ["ru", "ur"]
+
+
+def test_sizes_of_a_constructor_are_known_by_the_weights_that_it_makes():
+    class Net:
+        def __init__(self, p, q, r=0):
+            self.W, self.b = np.zeros((q, q + p)), np.zeros((q, 1 + r))
+
+    sizes = {"n_x": 3, "n_a": 5, "n_y": 4}
+    assert sizes_by_use(["p", "q"], {}, Net, "rnn", sizes) == {"p": "size n_x", "q": "size n_a"}
+    assert sizes_by_use(["p", "q", "r"], {}, Net, "rnn", sizes) == {}
 
 
 def test_gradients_that_are_only_a_step_of_the_weights_and_those_clipped_are_seen(tmp_path):

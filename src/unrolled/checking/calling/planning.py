@@ -16,6 +16,7 @@ from unrolled.checking.calling.held import Held, by_shape, inside, roots, split_
 from unrolled.checking.calling.layouts import INNER, WITH_BIAS, Layout, group, parts, readings
 from unrolled.checking.calling.outputs import returned, unnamed
 from unrolled.checking.calling.plan import Plan, problem_for
+from unrolled.checking.calling.sizing import made_with, sizes_by_use
 from unrolled.checking.names import GATES, is_parameter, meanings, other_bias, resolve
 from unrolled.checking.problems import draw
 from unrolled.checking.running.program import SCRIPT, Program, execute
@@ -257,6 +258,11 @@ class _Planner:
             elif not role and name not in used:
                 found[name] = "unused"
         missing = [name for name, role in found.items() if not role]
+        if missing and entry is self.constructor:
+            known = {name: role for name, role in found.items() if role}
+            make = self.namespace[entry.owner]
+            sizes = sizes_by_use(missing, known, make, self.cell, self.own)
+            found, missing = found | sizes, [name for name in missing if name not in sizes]
         if missing and first and entry is not self.constructor and "x" not in found.values():
             found[missing.pop(0)] = "x"
         if len(missing) == 1 and self._lacks_bias(found):
@@ -442,13 +448,7 @@ class _Planner:
         roles = {
             n: self.roles.get((self.constructor.name, n), "") for n in self.constructor.arguments
         }
-        given = {"rate": 0.5, "unused": None, **{f"size {n}": size for n, size in self.own.items()}}
-        if any(role not in (*given, "default") for role in roles.values()):
-            return None
-        arguments = {n: given[role] for n, role in roles.items() if role != "default"}
-        with restored(), contextlib.suppress(Exception), np.errstate(all="ignore"):
-            return self.namespace[self.way.owner](**arguments)
-        return None
+        return made_with(roles, self.namespace[self.way.owner], self.own)
 
     def _attributes(self) -> list[str]:
         """Return the attributes of the object, and the keys of its dictionaries, that may be weights."""
