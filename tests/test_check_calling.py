@@ -9,7 +9,15 @@ from rendered import render
 
 from unrolled.checking.calling import arguments, plans
 from unrolled.checking.calling.held import by_shape
-from unrolled.checking.calling.layouts import Layout
+from unrolled.checking.calling.layouts import (
+    Layout,
+    Reading,
+    assembled,
+    parts,
+    readings,
+    taken_apart,
+)
+from unrolled.checking.calling.sizing import sizes_by_use
 from unrolled.checking.examine import examine
 from unrolled.checking.names import meanings, resolve
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth
@@ -534,6 +542,52 @@ def test_weights_are_told_apart_by_their_company():
     assert (beside["Wz"], beside["Uz"], beside["Wh"]) == ("W_ux", "W_ua", "W_cx")
     assert resolve(["Wz", "Wr", "Wh"], "gru", {}) == {"Wz": "W_u", "Wr": "W_r", "Wh": "W_c"}
     assert resolve(["Wx", "Wh", "b"], "gru", {}) == {"Wx": "W_x", "Wh": "W_h", "b": "b"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "names", "meant"),
+    [
+        ("rnn", "w_in w_rec b_rec w_out b_out", "W_ax W_aa b_a W_ya b_y"),
+        ("rnn", "i2h_weight h2h_weight h2o_weight W_tag head_b", "W_ax W_aa W_ya W_ya b_y"),
+        ("gru", "Wu Ru Wr Rr Wc Rc", "W_ux W_ua W_rx W_ra W_cx W_ca"),
+        ("gru", "W_zr b_zr W_h b_h W_o", "W_ur b_ur W_c b_c W_ya"),
+        ("gru", "Wg Ug bg Wc Uc bc", "W_x W_h b W_cx W_ca b_c"),
+        ("lstm", "W_ifo U_ifo b_ifo Wg Ug", "W_fiox W_fioa b_fio W_cx W_ca"),
+        ("lstm", "W_in W_rec b_rec W_out", "W_x W_h b W_ya"),
+        ("lstm", "W_forget W_input W_output W_cell W_y", "W_f W_i W_o W_c W_ya"),
+    ],
+)
+def test_words_say_where_weights_lead(cell, names, meant):
+    found = resolve(names.split(), cell, {})
+    assert [found[name] for name in names.split()] == meant.split()
+
+
+def test_what_no_network_has_is_no_weight():
+    for name in ("class_weights", "batch", "u_gate", "r_t", "kernel_size", "bout_of_luck"):
+        assert not any(q[:1] in "Wb" for q in meanings(name, "gru")), name
+
+
+def test_some_gates_in_one_array_are_taken_apart_again():
+    rng = np.random.default_rng(3)
+    values = {f"dW_{g}{s}": rng.random((5, 3 if s == "x" else 5)) for g in "urc" for s in "ax"}
+    values |= {f"db_{g}": rng.random((5, 1)) for g in "urc"}
+    for name in ("dW_ur", "dW_ura", "dW_urx", "db_ur", "dW_c", "dW", "db"):
+        for reading in readings([name[1:]], "gru", Reading("ruc", x_first=True)):
+            whole = assembled(name, values, reading)
+            found = taken_apart(name, whole, "gru", 5, reading)
+            assert sorted(found) == sorted(parts(name, "gru"))
+            assert all(np.array_equal(found[part], values[part]) for part in found), name
+    assert [r.gates for r in readings(["W_urx", "W_cx"], "gru", Reading("ruc"))] == ["ru", "ur"]
+
+
+def test_sizes_of_a_constructor_are_known_by_the_weights_that_it_makes():
+    class Net:
+        def __init__(self, p, q, r=0):
+            self.W, self.b = np.zeros((q, q + p)), np.zeros((q, 1 + r))
+
+    sizes = {"n_x": 3, "n_a": 5, "n_y": 4}
+    assert sizes_by_use(["p", "q"], {}, Net, "rnn", sizes) == {"p": "size n_x", "q": "size n_a"}
+    assert sizes_by_use(["p", "q", "r"], {}, Net, "rnn", sizes) == {}
 
 
 def test_gradients_that_are_only_a_step_of_the_weights_and_those_clipped_are_seen(tmp_path):

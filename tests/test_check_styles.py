@@ -42,6 +42,21 @@ MISTAKES = {
         ('dWra = dWra + gradients["dWra"]', 'dWra = gradients["dWra"]', "dW_ra", "overwritten"),
         ("gru_cell_forward(x[:, :, t], a_prev,", "gru_cell_forward(x[:, :, t], a[:, :, t - 1],", "a_prev",
          "initial_state"),
+    "keys_of_their_own": [
+        ("grads[\"trans\"] += prev.T", "grads[\"trans\"] += H[:, t].T", "dW_aa", "other_step"),
+    ],
+    "gru_two_joined": [
+        ("np.vstack((dar, daz))", "np.vstack((daz, dar))", "dz_r", "neighbour"),
+        ("+ dhx[:H]", "", "da_prev", "missing_term"),
+    ],
+    "lstm_three_joined": [
+        ("dc * g * i * (1 - i)", "dc * c_old * i * (1 - i)", "dz_i", "neighbour"),
+    ],
+    "gru_of_vectors": [
+        ("dr = drs * s * r * (1 - r)", "dr = drs * r * (1 - r)", "dz_r", "neighbour"),
+    ],
+    "sizes_by_use": [
+        ("d[gold[t]] -= 1\n", "d[gold[t]] += 1\n", "dz_y", "other_sign"),
     ],
 }  # fmt: skip
 CASES = [(name, *case) for name, cases in MISTAKES.items() for case in cases]

@@ -5,10 +5,12 @@ pseudo-names for weights that people keep in one array, with the gradients `d` +
 
 - "W_f", "W_a", … the weights [W_fa W_fx] of one gate, columns [a; x] or [x; a] (`a`: of the plain cell);
 - "W" all gates' [a; x] weights, one gate under the other; "W_h" and "W_x" all gates' recurrent and
-  all gates' input weights; "b" all gates' biases. The order of the gates is not in the name.
+  all gates' input weights; "b" all gates' biases. The order of the gates is not in the name;
+- "W_ur", "W_ura", "W_urx", "b_ur" the same of some of the gates, here of two of the GRU's.
 """
 
 import functools
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 
@@ -28,6 +30,24 @@ _GATE_WORDS = {  # what people write out
     "gru": {"update": "u", "upd": "u", "reset": "r", "rst": "r", "cand": "c", "candidate": "c", "new": "c",
             "hidden": "c", "memory": "c"},
 }  # fmt: skip
+
+_LEADS = {  # what the words beside `W`, `kernel` or `bias` say of where weights come from or lead to
+    "y": "out output outputs y o tag tags dec decoder head heads proj projection cls classifier logit logits "
+         "softmax dense fc linear lin readout pred vocab emit emission class classes score scores label labels",
+    "x": "in inp input inputs x i emb embed embedding",
+    "a": "rec recur recurrent hid hidden h a s state states hh aa self loop recurrence",
+    "": "gate gates all joint joined stacked cell lstm gru rnn",
+}  # fmt: skip
+_OF_DATA = {
+    "class",
+    "classes",
+    "score",
+    "scores",
+    "label",
+    "labels",
+}  # `class_weights` is no network's
+_MATRIX_WORDS = {"w", "wt", "weight", "weights", "kernel", "matrix", "mat"}
+_BIAS_WORDS = {"b", "bias", "biases", "intercept"}
 
 _COMMON = {
     "a": "a h s st hidden hiddens hiddenstate hiddenstates state states anext nexth nexta hnext snext "
@@ -179,11 +199,69 @@ def _weight(name: str, cell: str) -> list[str]:
         return ["b_y"]
     if word in ("b", "w", "u", "v", "wlstm", "wgru", "wrnn", "wall"):
         return _single(name, word, cell)
-    match = re.fullmatch(r"([wub])_?(\w+)", word)
-    if not match:
-        return []
+    match = re.fullmatch(r"([wubrv])_?(\w+)", word)
+    if not match or (match[1] in "rv" and name[0].islower()):
+        return _by_words(name, cell)
     kind, rest = match.groups()
-    return _bias(rest, cell) if kind == "b" else _matrix(kind, rest, cell)
+    found = _bias(rest, cell) if kind == "b" else _matrix(kind, rest, cell)
+    return found or _by_words(name, cell)
+
+
+def _by_words(name: str, cell: str) -> list[str]:
+    """Return what a name stands for whose words say where weights lead: `w_rec`, `W_tag`, `W_x_forget`,
+    `h2o_weight`, `b_zr`.
+    """
+    words = re.sub(r"([a-z])(?=[A-Z])", r"\1_", name).replace("2", "_").lower().split("_")
+    words = [word for word in words if word not in ("", "to")]
+    kinds = (
+        _MATRIX_WORDS
+        | _BIAS_WORDS
+        | ({name[:1].lower()} & set("urv") if name[0].isupper() else set())
+    )
+    if words and words[0] not in kinds and words[-1] not in kinds and words[0][0] in kinds:
+        words[:1] = [words[0][0], words[0][1:]]  # bout, Wrec
+    if len(words) < 2 or not kinds & {words[0], words[-1]}:
+        return []
+    first = words[0] in kinds
+    kind, rest = words[0 if first else -1], words[1:] if first else words[:-1]
+    if not first and _OF_DATA & set(rest):
+        return []
+    told = [_told(word, cell) for word in rest]
+    options = [_put_together(kind, one, cell) for one in itertools.product(*told)]
+    options += [
+        f"{q}x" for q in options if q[:2] == "W_" and set(q[2:]) <= set(GATES[cell]) - {"a"}
+    ]
+    return list(dict.fromkeys(option for option in options if option))
+
+
+def _told(word: str, cell: str) -> list[tuple[str, str]]:
+    """Return what a word in a weight's name may say: ("gate", "f"), ("gate", "ur"), ("side", "x")."""
+    letters = _LETTERS[cell] | _GATE_WORDS[cell]
+    gates = [letters[word]] if word in letters and cell != "rnn" else []
+    several = {letters.get(letter, "") for letter in word}
+    if cell != "rnn" and len(several) == len(word) > 1 and "" not in several:
+        gates.append("".join(g for g in GATES[cell] if g in several))
+    sides = [side for side, words in _LEADS.items() if word in words.split()]
+    both = [[("gate", gate) for gate in gates], [("side", side) for side in sides]]
+    return [one for found in (both[::-1] if "y" in sides else both) for one in found]
+
+
+def _put_together(kind: str, told: Iterable[tuple[str, str]], cell: str) -> str:
+    """Return the (pseudo-) name of weights from what each word says, "" where that does not fit together."""
+    gates = [what for of, what in told if of == "gate"]
+    sides = [what for of, what in told if of == "side" and what]
+    if len(gates) > 1 or ("y" in sides and gates):
+        return ""
+    if "y" in sides:
+        return "b_y" if kind in _BIAS_WORDS else "W_ya"
+    all_of_them = GATES[cell] if cell == "rnn" else ""
+    letters, whole = (gates or [all_of_them])[0], cell != "rnn" and gates in ([], [GATES[cell]])
+    if kind in _BIAS_WORDS:
+        return "b" if whole else f"b_{letters}"
+    side = "x" if "x" in sides else "a" if sides or kind in ("u", "r") else ""
+    if whole:
+        return {"x": "W_x", "a": "W_h", "": "W"}[side]
+    return f"W_{letters}{side}"
 
 
 def _single(name: str, word: str, cell: str) -> list[str]:
@@ -200,12 +278,12 @@ def _single(name: str, word: str, cell: str) -> list[str]:
 
 def _bias(rest: str, cell: str) -> list[str]:
     if rest in ("y", "q", "out", "v", "hy", "ya", "yh", "dense", "output"):
-        return ["b_y"]
+        return ["b_y", *(["b_o"] if cell == "lstm" and rest in _GATE_WORDS[cell] else [])]
     if rest in ("o", "2") and cell != "lstm":
         return ["b_y"]
     letters = _LETTERS[cell]
     if rest in letters:
-        return [f"b_{letters[rest]}"]
+        return [f"b_{letters[rest]}", *(["b"] if rest == "g" else [])]
     if cell == "rnn":
         return ["b_a"] if rest in ("ih", "hh", "xh", "hidden", "1", "aa", "ax", "rnn", "in") else []
     if cell == "lstm" and rest[:1] in ("i", "x", "h") and rest[1:] in letters:
@@ -239,7 +317,8 @@ def _is_kind(word: str) -> bool:
 
 def _matrix(kind: str, rest: str, cell: str) -> list[str]:
     if rest in ("y", "ya", "hy", "yh", "ay", "sy", "hq", "out", "v", "dense", "output"):
-        return ["W_ya"]
+        of_gate = ["W_o", "W_ox"] if kind == "w" else ["W_oa", "W_ox"]
+        return ["W_ya", *(of_gate if cell == "lstm" and rest in _GATE_WORDS[cell] else [])]
     if cell == "rnn":
         return _plain_matrix(rest)
     if cell == "gru" and rest == "o":
@@ -250,7 +329,7 @@ def _matrix(kind: str, rest: str, cell: str) -> list[str]:
             own = f"W_{letters[gate]}{'x' if source == 'x' else 'a'}"
             return [own, *({"ih": ["W_x"], "hh": ["W_h"]}.get(rest, []))]
     if rest[:1] == "i" and rest[1:] in letters and rest != "ih":
-        return [f"W_{letters[rest[1:]]}x"]
+        return [f"W_{letters[rest[1:]]}x", *(["W_x"] if rest == "in" else [])]
     stacked = {
         "x": ["W_x"],
         "ih": ["W_x"],
@@ -258,12 +337,16 @@ def _matrix(kind: str, rest: str, cell: str) -> list[str]:
         "a": ["W_h"],
         "hh": ["W_h"],
         "xh": ["W_x"],
+        "g": ["W", "W_x"] if kind == "w" else ["W_h"],
     }
-    if kind == "u" and rest in letters:
-        return [f"W_{letters[rest]}a", f"W_{letters[rest]}x"]
+    if kind in ("u", "r", "v") and rest in letters:
+        found = [f"W_{letters[rest]}a", f"W_{letters[rest]}x"]
+        return found + (["W_h"] if rest == "g" else [])
     if rest in letters:
         return [f"W_{letters[rest]}", f"W_{letters[rest]}x", *stacked.get(rest, [])]
-    return stacked.get(rest, ["W"] if rest in ("gates", "all", "lstm", "gru", "ifog") else [])
+    if rest in ("gates", "all", "lstm", "gru", "ifog"):
+        return ["W", "W_x"] if kind == "w" else ["W_h", "W_x"]
+    return stacked.get(rest, [])
 
 
 def _plain_matrix(rest: str) -> list[str]:
@@ -281,8 +364,13 @@ def resolve(names: Iterable[str], cell: str, known: Mapping[str, str]) -> dict[s
     candidate's. Names that are no weights are left out.
     """
     options = {name: [q for q in meanings(name, cell) if is_parameter(q)] for name in names}
+    if "U" in options and not options["U"]:
+        options["U"] = ["W_h", "W_x"]  # it is known to be no gate
     options = {name: found for name, found in options.items() if found}
     apart = {known.get(name, found[0]) for name, found in options.items()}
+    if _lacks_output_gate(apart):  # W_output is its, beside W_forget
+        options = {name: sorted(found, key="W_ya b_y".count) for name, found in options.items()}
+        apart = {known.get(name, found[0]) for name, found in options.items()}
     chosen = {name: quantity for name, quantity in known.items() if name in options}
     doubtful = [item for item in options.items() if item[0] not in known]
     for name, found in sorted(doubtful, key=lambda item: len(item[1])):
@@ -290,20 +378,21 @@ def resolve(names: Iterable[str], cell: str, known: Mapping[str, str]) -> dict[s
     return chosen
 
 
+def _lacks_output_gate(apart: set[str]) -> bool:
+    gates = {q[2] for q in apart if q[:2] == "W_" and q[2] in "fico"}
+    return {"f", "i"} <= gates and "o" not in gates and len(apart) > 3
+
+
 def _best(name: str, found: list[str], apart: set[str], taken: set[str], cell: str) -> str:
     for one, other in (("W_x", "W_h"), ("W_h", "W_x")):
-        if one in apart and other in found:
+        if one in apart | taken and other in found:
             return other
     gates_apart = any(q in apart for g in GATES[cell] for q in (f"b_{g}", f"W_{g}", f"W_{g}x"))
-    for quantity in found:
-        if quantity in taken:
-            continue
-        if quantity in ("W_h", "W_x", "W") and gates_apart and len(found) > 1:
-            continue
-        if len(quantity) == 3 and quantity[2] in GATES[cell] and f"{quantity}a" in apart:
-            continue  # W_f beside U_f
-        return quantity
-    return found[0]
+    free = [quantity for quantity in found if quantity not in taken]
+    free = [q for q in free if not (q[-1] in "ax" and q[:-1] in taken)]  # W_cx is in W_c
+    free = [q for q in free if q == "W" or f"{q}a" not in apart]  # W_f beside U_f
+    joined = ("W_h", "W_x", "W") if gates_apart and len(found) > 1 else ()
+    return next((q for q in free if q not in joined), (free or found)[0])
 
 
 def gradient_words(name: str) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.calling.entries import VALUES
+from unrolled.checking.calling.layouts import group
 from unrolled.checking.names import GATES, gate_of, gradient_words, is_parameter, meanings
 
 _GRADIENTS = {"d", "g", "grad", "gradient", "dv", "dvalue"}
@@ -118,17 +119,19 @@ def by_shape(word: str, shape: tuple[int, ...], cell: str, sizes: Mapping[str, i
     """
     n_x, n_a, n_y = (sizes[name] for name in ("n_x", "n_a", "n_y"))
     gates, gate = len(GATES[cell]), gate_of(word, cell)
+    several = {gates: GATES[cell], gates - 1: GATES[cell].replace("c", "")} if gates > 1 else {}
     if len(shape) > 2:
         return ""
     if _says_bias(word) and 1 in (len(shape), *shape):
-        all_gates = {gates * n_a: "b"} if gates > 1 else {}
+        joined = {k * n_a: group(letters, cell, "b") for k, letters in several.items()}
         own = {n_a: f"b_{gate}"} if gate else {}
-        return {**own, **all_gates, n_y: "b_y", 1: "b_y"}.get(int(np.prod(shape)), "")
+        return {**own, **joined, n_y: "b_y", 1: "b_y"}.get(int(np.prod(shape)), "")
     apart = {(n_a, n_x): "x", (n_a, n_a): "a", (n_a, n_a + n_x): ""}
     known = {tuple(sorted(s)): f"W_{gate}{side}" for s, side in apart.items()} if gate else {}
     if gates > 1:
-        together = {n_x: "W_x", n_a: "W_h", n_a + n_x: "W"}
-        known |= {tuple(sorted((n, gates * n_a))): q for n, q in together.items()}
+        together = {n_x: "x", n_a: "a", n_a + n_x: ""}
+        known |= {tuple(sorted((n, k * n_a))): group(letters, cell, side)
+                  for n, side in together.items() for k, letters in several.items()}  # fmt: skip
     known |= {tuple(sorted((n, n_a))): "W_ya" for n in (n_y, 1)}
     return known.get(tuple(sorted(shape)), "")
 

@@ -115,17 +115,47 @@ class Reading:
 
 def readings(quantities: Iterable[str], cell: str, likely: Reading) -> tuple[Reading, ...]:
     """Return the readings that parameters kept under these (pseudo-) names leave open, `likely` first."""
-    kept = set(quantities)
-    stacked = kept & {"W", WITH_BIAS, "W_h", "W_x", "b", INNER} and cell != "rnn"
-    combined = kept & {"W", WITH_BIAS} or any(f"W_{g}" in kept for g in GATES[cell])
-    orders = (
-        ["".join(p) for p in itertools.permutations(GATES[cell])] if stacked else [likely.gates]
-    )
+    kept = {"W" if name == WITH_BIAS else name for name in quantities}
+    held = [found for name in kept if (found := _held(name, GATES[cell]))]
+    joined = {g for letters, _ in held if len(letters) > 1 for g in letters}
+    first = "".join(g for g in likely.gates if g in joined)
+    combined = any(side == "" for _, side in held)
+    orders = ["".join(p) for p in itertools.permutations(g for g in GATES[cell] if g in joined)]
     sides = (False, True) if combined else (likely.x_first,)
+    if not joined:
+        orders, first = [likely.gates], likely.gates
     all_of_them = [Reading(gates, side, likely.one_first) for gates in orders for side in sides]
-    return tuple(
-        sorted(all_of_them, key=lambda r: (r.gates != likely.gates, r.x_first != likely.x_first))
-    )
+    return tuple(sorted(all_of_them, key=lambda r: (r.gates != first, r.x_first != likely.x_first)))
+
+
+def group(letters: Iterable[str], cell: str, kind: str) -> str:
+    """Return the pseudo-name of what some gates have in one array: their biases (`kind` "b"), their
+    weights from one side ("a" or "x"), or from both (""). That of one gate has its own name.
+    """
+    gates = "".join(g for g in GATES[cell] if g in set(letters))
+    if gates == GATES[cell] and len(gates) > 1:
+        return {"b": "b", "a": "W_h", "x": "W_x", "": "W"}[kind]
+    return f"b_{gates}" if kind == "b" else f"W_{gates}{kind}"
+
+
+def _held(name: str, gates: str) -> tuple[str, str] | None:
+    """Return which gates an array holds, and their biases ("b") or weights from which side ("a", "x" or
+    "" for both); None where the name is no pseudo-name.
+    """
+    whole = {"b": "b", INNER: "b", "W": "", "W_h": "a", "W_x": "x"}
+    if name in whole:
+        return gates, whole[name]
+    head, _, letters = name.partition("_")
+    side = letters[-1:] if head == "W" and letters[1:] and letters[-1:] in "ax" else ""
+    letters = letters.removesuffix(side)
+    if head not in ("W", "b") or not letters or not set(letters) <= set(gates):
+        return None
+    alone = len(letters) == 1 and (side or head == "b")
+    return None if alone else (letters, "b" if head == "b" else side)
+
+
+def _ordered(letters: str, reading: Reading) -> list[str]:
+    return sorted(letters, key=reading.gates.find)
 
 
 def assembled(quantity: str, values: Mapping[str, Array], reading: Reading) -> Array:
@@ -137,20 +167,23 @@ def assembled(quantity: str, values: Mapping[str, Array], reading: Reading) -> A
     if quantity[:1] == "[":
         return np.concatenate([values[part] for part in quantity[1:-1].split()])
     d, name = ("d", quantity[1:]) if quantity[:1] == "d" else ("", quantity)
-    if name in ("b", INNER):
-        return np.concatenate([values[f"{d}{bias}"] for bias in _biases(name, reading.gates)])
-    if name in ("W_h", "W_x"):
-        return np.concatenate(
-            [values[f"{d}W_{g}{'a' if name == 'W_h' else 'x'}"] for g in reading.gates]
-        )
     if name == WITH_BIAS:
         both = [assembled(f"{d}{part}", values, reading) for part in ("W", "b")]
         return np.concatenate(both[::-1] if reading.one_first else both, axis=1)
-    gates = reading.gates if name == "W" else name.removeprefix("W_")
-    sides = "xa" if reading.x_first else "ax"
+    gates = next(g for g in GATES.values() if set(reading.gates) <= set(g))
+    if (held := _held(name, gates)) is None:
+        raise KeyError(quantity)
+    blocks = [_block(name, g, held[1], reading) for g in _ordered(held[0], reading)]
     return np.concatenate(
-        [np.concatenate([values[f"{d}W_{g}{s}"] for s in sides], axis=1) for g in gates]
-    )  # fmt: skip
+        [np.concatenate([values[f"{d}{part}"] for part in block], axis=1) for block in blocks]
+    )
+
+
+def _block(name: str, gate: str, kind: str, reading: Reading) -> list[str]:
+    """Return the legend's names of what one gate has in a joined array, beside each other."""
+    if kind == "b":
+        return ["b_ca" if name == INNER and gate == "c" else f"b_{gate}"]
+    return [f"W_{gate}{side}" for side in kind or ("xa" if reading.x_first else "ax")]
 
 
 def parts(quantity: str, cell: str) -> list[str]:
@@ -159,20 +192,12 @@ def parts(quantity: str, cell: str) -> list[str]:
         return quantity[1:-1].split()
     if quantity[:2] in ("dW", "db"):
         return [f"d{part}" for part in parts(quantity[1:], cell)]
-    gates = GATES[cell]
     if quantity == WITH_BIAS:
         return parts("W", cell) + parts("b", cell)
-    if quantity in ("b", INNER):
-        return _biases(quantity, gates)
-    if quantity in ("W_h", "W_x"):
-        return [f"W_{g}{'a' if quantity == 'W_h' else 'x'}" for g in gates]
-    if quantity == "W" or (len(quantity) == 3 and quantity[:2] == "W_"):
-        return [f"W_{g}{s}" for g in (gates if quantity == "W" else quantity[2]) for s in "ax"]
-    return [quantity]
-
-
-def _biases(quantity: str, gates: str) -> list[str]:
-    return ["b_ca" if quantity == INNER and g == "c" else f"b_{g}" for g in gates]
+    held, usual = _held(quantity, GATES[cell]), Reading(GATES[cell])
+    if held is None:
+        return [quantity]
+    return [p for g in _ordered(held[0], usual) for p in _block(quantity, g, held[1], usual)]
 
 
 def taken_apart(
@@ -184,8 +209,6 @@ def taken_apart(
     if quantity[:1] == "d":
         inner = taken_apart(quantity[1:], array, cell, n_a, reading)
         return {f"d{name}": part for name, part in inner.items()}
-    if parts(quantity, cell) == [quantity]:
-        return {quantity: array}
     if quantity == WITH_BIAS:
         split = 1 if reading.one_first else array.shape[1] - 1
         bias, weights = np.split(array, [split], axis=1)[:: 1 if reading.one_first else -1]
@@ -194,20 +217,12 @@ def taken_apart(
             for name, part in (("W", weights), ("b", bias))
         ]
         return apart[0] | apart[1]
-    if quantity in ("b", INNER):
-        names = _biases(quantity, reading.gates)
-        return {name: array[k * n_a : (k + 1) * n_a] for k, name in enumerate(names)}
-    if quantity in ("W_h", "W_x"):
-        s = "a" if quantity == "W_h" else "x"
-        return {f"W_{g}{s}": array[k * n_a : (k + 1) * n_a] for k, g in enumerate(reading.gates)}
+    held = _held(quantity, GATES[cell])
+    if held is None:
+        return {quantity: array}
     found: dict[str, Array] = {}
-    split = array.shape[1] - n_a
-    for k, g in enumerate(reading.gates if quantity == "W" else quantity[2]):
-        block = array[k * n_a : (k + 1) * n_a]
-        a, x = (
-            (block[:, split:], block[:, :split])
-            if reading.x_first
-            else (block[:, :n_a], block[:, n_a:])
-        )
-        found |= {f"W_{g}a": a, f"W_{g}x": x}
+    before = array.shape[1] - n_a if reading.x_first else n_a
+    for k, gate in enumerate(_ordered(held[0], reading)):
+        names, rows = _block(quantity, gate, held[1], reading), array[k * n_a : (k + 1) * n_a]
+        found |= zip(names, np.split(rows, [before][: len(names) - 1], axis=1), strict=True)
     return found

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -12,9 +13,10 @@ import numpy as np
 from unrolled.checking.calling import arguments, flow, usage
 from unrolled.checking.calling.entries import Entry, Way, entries, last_word, ways
 from unrolled.checking.calling.held import Held, by_shape, inside, roots, split_up
-from unrolled.checking.calling.layouts import INNER, WITH_BIAS, Layout, parts, readings
+from unrolled.checking.calling.layouts import INNER, WITH_BIAS, Layout, group, parts, readings
 from unrolled.checking.calling.outputs import returned, unnamed
 from unrolled.checking.calling.plan import Plan, problem_for
+from unrolled.checking.calling.sizing import made_with, sizes_by_use
 from unrolled.checking.names import GATES, is_parameter, meanings, other_bias, resolve
 from unrolled.checking.problems import draw
 from unrolled.checking.running.program import SCRIPT, Program, execute
@@ -121,12 +123,13 @@ class _Planner:
             *way.functions,
             *(f for e in made for f in e.closure if f not in way.functions),
         ]
+        self.own = draw("plain", cell).sizes
         self.roles = dict(self._roles())
         self.containers = self._containers()
-        self.own = draw("plain", cell).sizes
         self.instance = self._made()
+        self.unknown: list[str] = []
         self.weights = self._weights()
-        if not self.weights:
+        if not self.weights and not any(self._by_trial()):
             raise _NotAPlanError("no weights were recognised")
         self._refuse_some()
         self.sizes = self._sizes()
@@ -135,14 +138,42 @@ class _Planner:
         """Yield what the weights may stand for: the only one of a cell is that of [a; x], or [a; x; 1]."""
         in_cell = [n for n, q in self.weights.items() if q not in ("W_ya", "b_y")]
         inner = [n for n in self.weights if self._is_inner(n)]
+        trials = list(self._by_trial())
+        yield from trials
         if self.cell == "gru" and len(inner) == 1:
             yield {**self.weights, inner[0]: INNER}
         if len(in_cell) == 1 and self.weights[in_cell[0]] in ("W", "W_aa"):
             if usage.ones(self.functions):
                 yield {**self.weights, in_cell[0]: WITH_BIAS}
             yield {**self.weights, in_cell[0]: "W"}
-        else:
+        elif not trials:
             yield self.weights
+
+    def _by_trial(self) -> Iterator[dict[str, str]]:
+        """Yield what the weights of a plain cell may stand for where some names say nothing: a matrix by what
+        it is multiplied with, the others in every way; which is right, a run tells by the shapes.
+        """
+        if self.cell != "rnn" or {"W_aa", "W_ax"} <= set(self.weights.values()):
+            return
+        pairs = list(usage.products(self.functions, indexed=True))
+        sure = {n: q for n, q in self.weights.items() if n not in ("c", "B")}  # biases as a rule
+        unsure = [*self.unknown, *(n for n in self.weights if n not in sure)]
+        for order in itertools.product(*(self._uses(name, pairs) for name in unsure)):
+            found = sure | dict(zip(unsure, order, strict=True))
+            kept = [n for _, held in self.containers.values() for n in held if n in found]
+            if len(set(found.values())) == len(found) and {"W_aa", "W_ax"} <= set(found.values()):
+                yield {n: found[n] for n in dict.fromkeys([*kept, *found])}
+
+    def _uses(self, name: str, pairs: Iterable[tuple[ast.expr, ast.expr]]) -> tuple[str, ...]:
+        """Return what a weight may be that is multiplied with x, with a state, with both, or with nothing."""
+        beside = [other for pair in pairs for weight, other in (pair, pair[::-1])
+                  if last_word(weight) == name]  # fmt: skip
+        if not beside:
+            return "b_a", "b_y"
+        sides = {self._side(other)[:1] for other in beside}
+        if sides & {"x", "a"} in ({"x"}, {"a"}):
+            return ("W_ax",) if "x" in sides else ("W_aa", "W_ya")
+        return "W_ax", "W_aa", "W_ya"
 
     def _is_inner(self, name: str) -> bool:
         """Return whether it is, of two stacked biases that are added, that of the recurrent weights."""
@@ -227,6 +258,11 @@ class _Planner:
             elif not role and name not in used:
                 found[name] = "unused"
         missing = [name for name, role in found.items() if not role]
+        if missing and entry is self.constructor:
+            known = {name: role for name, role in found.items() if role}
+            make = self.namespace[entry.owner]
+            sizes = sizes_by_use(missing, known, make, self.cell, self.own)
+            found, missing = found | sizes, [name for name in missing if name not in sizes]
         if missing and first and entry is not self.constructor and "x" not in found.values():
             found[missing.pop(0)] = "x"
         if len(missing) == 1 and self._lacks_bias(found):
@@ -317,7 +353,8 @@ class _Planner:
         found = {}
         for (_, name), role in self.roles.items():
             if role == "parameters":
-                kind = arguments.holds_weights(name, self.functions, self.cell) or "dict"
+                kind = arguments.holds_weights(name, self.functions, self.cell)
+                kind = kind or ("tuple" if self._unpacked(name) else "dict")
                 found[name] = (kind, tuple(self._held(name, kind)))
         longest = max(found.values(), key=lambda held: len(held[1]), default=("dict", ()))
         return {name: held if held[1] else longest for name, held in found.items()}
@@ -330,17 +367,22 @@ class _Planner:
         else:
             names = [n.attr for f in self.functions for n in ast.walk(f)
                      if isinstance(n, ast.Attribute) and last_word(n.value) == name]  # fmt: skip
-        return list(dict.fromkeys(names))
+        return [n for n in dict.fromkeys(names) if n[:1] != "_"]
 
     def _unpacked(self, name: str) -> list[str]:
+        """Return the names that a tuple of weights is taken apart into: those that say so, or any."""
         known_as = flow.aliases(name, self.functions)
+        several: list[str] = []
         for f in self.functions:
             for node in ast.walk(f):
                 if not isinstance(node, ast.Assign) or last_word(node.value) not in known_as:
                     continue
                 if names := arguments.unpacked(node, self.cell):
                     return names
-        return []
+                target = node.targets[0]
+                if isinstance(target, ast.Tuple | ast.List) and last_word(node.value) == name:
+                    several = several or [last_word(e) for e in target.elts]
+        return several if len(several) > 2 and all(several) else []
 
     def _means_weight(self, word: str) -> bool:
         return any(is_parameter(q) for q in meanings(word, self.cell)[:1])
@@ -366,12 +408,30 @@ class _Planner:
         names = [n for n in dict.fromkeys(names) if self._means_weight(n) or n in unknown]
         known = {n: q for n in names if (q := self._by_use(n))}
         chosen = resolve(names, self.cell, known | self._agreed(names, shaped))
+        unknown = [n for n in unknown if n not in chosen]
         if len(unknown) == 1 and "W_ya" in chosen.values() and "b_y" not in chosen.values():
             chosen[unknown[0]] = "b_y"
         elif len(unknown) == 1 and self.cell == "gru" and {"b_c", "b_y"} <= set(chosen.values()):
             chosen[unknown[0]] = "b_ca"  # where the reset acts after the product
         chosen = {n: chosen[n] for n in names if n in chosen} | self._known(split)
-        return chosen | {n: q for n, q in shaped.items() if not meanings(n, self.cell)}
+        chosen |= {n: q for n, q in shaped.items() if not meanings(n, self.cell)}
+        no_sizes = (n for n in unknown if len(n) == 1 or not arguments.size_meaning(n))
+        self.unknown = [n for n in no_sizes if n not in chosen]
+        return self._of_the_rest(chosen)
+
+    def _of_the_rest(self, chosen: dict[str, str]) -> dict[str, str]:
+        """Return what weights of several gates stand for beside those of single ones: the gates that are left."""
+        gates, kinds = GATES[self.cell], {"W": "", "W_h": "a", "W_x": "x", "b": "b"}
+        alone = {q for q in chosen.values() if q not in kinds}
+        apart = {part for quantity in alone for part in parts(quantity, self.cell)}
+        found = dict(chosen)
+        for name, quantity in chosen.items() if self.cell != "rnn" else ():
+            if (kind := kinds.get(quantity)) is not None:
+                left = [
+                    g for g in gates if not {*parts(group(g, self.cell, kind), self.cell)} & apart
+                ]
+                found[name] = group(left, self.cell, kind) if len(left) > 1 else quantity
+        return found
 
     def _agreed(self, names: Iterable[str], shaped: Mapping[str, str]) -> dict[str, str]:
         """Return what names with several meanings stand for, by the shape of what they hold."""
@@ -411,13 +471,7 @@ class _Planner:
         roles = {
             n: self.roles.get((self.constructor.name, n), "") for n in self.constructor.arguments
         }
-        given = {"rate": 0.5, "unused": None, **{f"size {n}": size for n, size in self.own.items()}}
-        if any(role not in (*given, "default") for role in roles.values()):
-            return None
-        arguments = {n: given[role] for n, role in roles.items() if role != "default"}
-        with restored(), contextlib.suppress(Exception), np.errstate(all="ignore"):
-            return self.namespace[self.way.owner](**arguments)
-        return None
+        return made_with(roles, self.namespace[self.way.owner], self.own)
 
     def _attributes(self) -> list[str]:
         """Return the attributes of the object, and the keys of its dictionaries, that may be weights."""
