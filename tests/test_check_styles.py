@@ -42,6 +42,7 @@ MISTAKES = {
         ('dWra = dWra + gradients["dWra"]', 'dWra = gradients["dWra"]', "dW_ra", "overwritten"),
         ("gru_cell_forward(x[:, :, t], a_prev,", "gru_cell_forward(x[:, :, t], a[:, :, t - 1],", "a_prev",
          "initial_state"),
+    ],
     "keys_of_their_own": [
         ("grads[\"trans\"] += prev.T", "grads[\"trans\"] += H[:, t].T", "dW_aa", "other_step"),
     ],
