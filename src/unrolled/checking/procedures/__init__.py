@@ -6,7 +6,7 @@ from typing import Any
 
 from unrolled.checking.procedures.clip_use import examine_clip_use
 from unrolled.checking.procedures.clipping import examine_clipping
-from unrolled.checking.procedures.windows import examine_windows
+from unrolled.checking.procedures.examples import examine_targets
 from unrolled.checking.procedures.findings import Examined
 from unrolled.checking.procedures.gradient_checks import examine_gradient_checks
 from unrolled.checking.procedures.initial import examine_initial
@@ -47,7 +47,7 @@ def examine(
 
 _Part = Callable[[Program, Any, list[Iteration], Examined], None]
 _ALL: tuple[_Part, ...] = (
-    examine_initial, examine_windows, examine_states, examine_clipping, examine_inline_clipping,
+    examine_initial, examine_targets, examine_states, examine_clipping, examine_inline_clipping,
     examine_update, examine_clip_use, examine_sampling, examine_odds, examine_gradient_checks,
 )  # fmt: skip
 _ALWAYS: tuple[_Part, ...] = (
