@@ -63,7 +63,8 @@ def iterations(program: Program, training: Training) -> list[Iteration]:
         if one:
             found.append(one)
             last = call.end
-            _learn(program, trace, one)
+            if len(found) == 1:
+                _learn(program, trace, one)
     for before, after in itertools.pairwise(found):
         before.stop = after.forward.start
     if found:
@@ -87,7 +88,12 @@ def _learn(program: Program, trace: Trace, one: Iteration) -> None:
         for name in {p[0] for p in held if len(p) > 1 and not program.role(p[0])}:
             keys = {one.keys.get(n, n): v for n, v in values.items()}
             inside = {p[-1]: v for p, v in held.items() if p[0] == name and len(p) == 2}
-            if len(keys) > 1 and all(k in inside and same(inside[k], v) for k, v in keys.items()):
+            finite = all(np.isfinite(v).all() for v in keys.values())
+            if (
+                len(keys) > 1
+                and finite
+                and all(k in inside and same(inside[k], v) for k, v in keys.items())
+            ):
                 program.sure[name] = role
 
 
