@@ -6,17 +6,18 @@ from typing import Any
 
 from unrolled.checking.procedures.clip_use import examine_clip_use
 from unrolled.checking.procedures.clipping import examine_clipping
+from unrolled.checking.procedures.examples import examine_targets
 from unrolled.checking.procedures.findings import Examined
 from unrolled.checking.procedures.gradient_checks import examine_gradient_checks
 from unrolled.checking.procedures.initial import examine_initial
 from unrolled.checking.procedures.inline_clipping import examine_inline_clipping
 from unrolled.checking.procedures.iterations import Iteration, iterations
 from unrolled.checking.procedures.odds import examine_odds
-from unrolled.checking.procedures.running import Calls, Program, run_training
+from unrolled.checking.procedures.running import Calls, Program
 from unrolled.checking.procedures.sampling import examine_sampling
 from unrolled.checking.procedures.states import examine_states
+from unrolled.checking.procedures.trying import run_training
 from unrolled.checking.procedures.updating import examine_update
-from unrolled.checking.procedures.windows import examine_windows
 
 __all__ = ["Calls", "Examined", "examine"]
 
@@ -46,7 +47,7 @@ def examine(
 
 _Part = Callable[[Program, Any, list[Iteration], Examined], None]
 _ALL: tuple[_Part, ...] = (
-    examine_initial, examine_windows, examine_states, examine_clipping, examine_inline_clipping,
+    examine_initial, examine_targets, examine_states, examine_clipping, examine_inline_clipping,
     examine_update, examine_clip_use, examine_sampling, examine_odds, examine_gradient_checks,
 )  # fmt: skip
 _ALWAYS: tuple[_Part, ...] = (

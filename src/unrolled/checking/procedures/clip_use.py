@@ -8,8 +8,9 @@ from unrolled.checking.procedures.changing import changed
 from unrolled.checking.procedures.clipping import Clip
 from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration, iterations
-from unrolled.checking.procedures.running import Program, Training, run_training
+from unrolled.checking.procedures.running import Program, Training
 from unrolled.checking.procedures.tracing import Call, same, statement
+from unrolled.checking.procedures.trying import run_training
 
 Array = Any
 

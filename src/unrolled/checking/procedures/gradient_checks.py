@@ -11,6 +11,7 @@ import numpy as np
 
 from unrolled.checking.procedures.changing import changed
 from unrolled.checking.procedures.findings import Examined, exact, finding
+from unrolled.checking.procedures.given import stream
 from unrolled.checking.procedures.iterations import Iteration, parameters_in
 from unrolled.checking.procedures.roles import Function, is_parameter
 from unrolled.checking.procedures.running import (
@@ -20,7 +21,6 @@ from unrolled.checking.procedures.running import (
     bound,
     initial,
     put,
-    stream,
 )
 from unrolled.checking.procedures.tracing import (
     Call,

@@ -9,8 +9,9 @@ import numpy as np
 
 from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration, iterations
-from unrolled.checking.procedures.running import Program, Training, run_training
+from unrolled.checking.procedures.running import Program, Training
 from unrolled.checking.procedures.tracing import near
+from unrolled.checking.procedures.trying import run_training
 from unrolled.checking.procedures.updating import factor
 from unrolled.checking.report import Finding
 

@@ -4,6 +4,8 @@ import dataclasses
 import itertools
 from typing import Any
 
+import numpy as np
+
 from unrolled.checking.procedures.roles import gradient_of, is_parameter
 from unrolled.checking.procedures.running import Program, Training
 from unrolled.checking.procedures.tracing import Call, Leaves, Trace, same
@@ -49,17 +51,20 @@ def iterations(program: Program, training: Training) -> list[Iteration]:
     for call in _outer(program, trace):
         function = program.function(call.name)
         gives = function is not None and function.role in ("forward", "backward")
-        gradients = gradients_in(program, call.after, {} if gives else call.before)
+        seen = {} if gives else call.before
         if call.end < 0:
             continue
         forward = _forward(program, trace, call, last)
         given = parameters_in(program, forward.before) | parameters_in(program, call.before)
+        gradients = _of(program, given, call.after, seen)
         kept = {n: v for n, v in given.items() if n in gradients and gradients[n].shape == v.shape}
         named = Iteration(forward, call, kept, {n: gradients[n] for n in kept})
         one = named if kept else _by_place(program, forward, call)
         if one:
             found.append(one)
             last = call.end
+            if len(found) == 1:
+                _learn(program, trace, one)
     for before, after in itertools.pairwise(found):
         before.stop = after.forward.start
     if found:
@@ -67,10 +72,53 @@ def iterations(program: Program, training: Training) -> list[Iteration]:
     return found
 
 
+def _learn(program: Program, trace: Trace, one: Iteration) -> None:
+    """Keep the names of the containers that parameters and gradients have been found in, and of the state."""
+    square = {v.shape[0] for v in one.parameters.values() if v.ndim == 2 and len({*v.shape}) == 1}
+    for path, value in one.forward.before.items():
+        units = bool(square & {*value.shape}) and value.ndim in (1, 2) and not np.any(value)
+        nameless = not program.role(path[0]) and not is_parameter(path[0])
+        if path[0] in one.forward.arguments and len(path) == 1 and units and nameless:
+            program.sure[path[0]] = "state"
+    after = next((x.after for x in trace.lines if x.start <= one.backward.start <= x.end), {})
+    for role, held, values in (
+        ("parameters", one.forward.before | one.backward.before, one.parameters),
+        ("gradients", after, one.gradients),
+    ):
+        for name in {p[0] for p in held if len(p) > 1 and not program.role(p[0])}:
+            keys = {one.keys.get(n, n): v for n, v in values.items()}
+            inside = {p[-1]: v for p, v in held.items() if p[0] == name and len(p) == 2}
+            finite = all(np.isfinite(v).all() for v in keys.values())
+            if (
+                len(keys) > 1
+                and finite
+                and all(k in inside and same(inside[k], v) for k, v in keys.items())
+            ):
+                program.sure[name] = role
+
+
+def _of(
+    program: Program, parameters: dict[str, Array], after: Leaves, before: Leaves
+) -> dict[str, Array]:
+    """The gradients that a call has left, those too that have a parameter's name in their container."""
+    found = gradients_in(program, after, before)
+    for path, value in after.items():
+        name = path[-1] if len(path) > 1 else ""
+        if name in parameters.keys() - found.keys() and _in_gradients(program, path):
+            found[name] = value
+    return found
+
+
+def _in_gradients(program: Program, path: tuple[str, ...]) -> bool:
+    return any(program.role(name) == "gradients" for name in path[:-1])
+
+
 def _by_place(program: Program, forward: Call, backward: Call) -> Iteration | None:
     """An iteration whose gradients belong to the parameters by their place in a container."""
     after = {p: v for p, v in backward.after.items() if p[0] == "return"}
-    for given in _containers(backward.before | forward.before, program):
+    held = backward.before | forward.before
+    mine = {p: v for p, v in backward.before.items() if p[0] in backward.arguments}
+    for given in _containers(held, program) or _alone(_containers(mine)):
         shapes = [v.shape for v in given.values()]
         for made in _containers(after):
             alike = list(made) == list(given) and [v.shape for v in made.values()] == shapes
@@ -82,6 +130,12 @@ def _by_place(program: Program, forward: Call, backward: Call) -> Iteration | No
                     forward, backward, kept, {names[k]: made[k] for k in given}, keys=keys
                 )
     return None
+
+
+def _alone(containers: list[dict[str, Array]]) -> list[dict[str, Array]]:
+    """Those that no other one is like: an update has two that are alike, of parameters and gradients."""
+    forms = [[(k, v.shape) for k, v in c.items()] for c in containers]
+    return [c for c, form in zip(containers, forms, strict=True) if forms.count(form) == 1]
 
 
 def _containers(leaves: Leaves, program: Program | None = None) -> list[dict[str, Array]]:
@@ -155,8 +209,7 @@ def gradient_name(program: Program, path: tuple[str, ...]) -> str:
     """Return the parameter that numbers under these names are the gradient of, or ""."""
     if gradient_of(path[-1]):
         return gradient_of(path[-1])
-    inside = any(program.role(name) == "gradients" for name in path[:-1])
-    return path[-1] if inside and is_parameter(path[-1]) else ""
+    return path[-1] if _in_gradients(program, path) and is_parameter(path[-1]) else ""
 
 
 def versions(program: Program, trace: Trace, iteration: Iteration, name: str) -> list[Array]:
@@ -173,7 +226,7 @@ def versions(program: Program, trace: Trace, iteration: Iteration, name: str) ->
 
 
 def _is_gradient(program: Program, iteration: Iteration, path: tuple[str, ...], name: str) -> bool:
-    if name not in iteration.keys:
-        return gradient_name(program, path) == name
-    inside = any(program.role(part) == "gradients" for part in path[:-1])
-    return inside and path[-1] == iteration.keys[name]
+    key = iteration.keys.get(name, name)
+    if _in_gradients(program, path) and path[-1] == key:
+        return True
+    return name not in iteration.keys and gradient_name(program, path) == name

@@ -16,8 +16,9 @@ _FUNCTIONS = (
     ("init", r"^_?init(?!__)|initiali[sz]e|make_param|create_param|random_weights"),
     ("optimize", r"^optimi[sz]e|train_?(step|window|batch)|^one_step"),
     ("update", r"update|sgd|adam|rmsprop|momentum|apply_grad|descen"),
-    ("windows", r"window|batch|dataset|sequences|one_?hot|encode|prepare|make_data"),
+    ("windows", r"window|batch|dataset|sequences|one_?hot|encode|prepare|make_data|example|chunk"),
     ("train", r"train|^fit|^model$|^learn|^run$|^main$|^run_epochs"),
+    ("backward", r"(and|compute|get|calculate|calc)_(the_)?grad"),
 )
 _ARGUMENTS = (
     ("gradients", r"grads?|gradients?|dparams?|dparameters"),
@@ -28,11 +29,16 @@ _ARGUMENTS = (
     ("limit", r"max_?val(ue)?|max_?norm|clip(_?value|_?at|_?to|_?norm)?|limit|threshold|bound|v"),
     ("seed", r"seed|rng_?seed|random_?state"),
     ("ids", r"ids|data|stream|sequence|tokens|corpus|indices|symbols|series|encoded|idx"),
+    ("words", r"words|names|lines|examples|strings|word_?list|name_?list"),
+    ("sequences", r"sequences|seqs|sentences"),
+    ("pairs", r"pairs|samples|dataset"),
+    ("stop", r"newline(_?(ix|idx|id|index|char|character|symbol))?|(stop|end|eos)_?(ix|idx|id|index|symbol|token)?"),
+    ("temperature", r"temp(erature)?|tau"),
     ("text", r"text|string|chars"),
     ("first", r"start(_?(id|symbol|ix|char|index))?|first(_?id)?|seed_?(ix|id|index)|symbol|ix|prime"),
     ("length", r"length|n|count|how_?many|num_?(chars|symbols)|size|n_?(chars|steps)"),
-    ("n_symbols", r"n_?(symbols|letters|vocab|x|y|in|out|inputs?|outputs?|classes)"
-                  r"|vocab(ulary)?_?size|V|(input|output)_?(size|dim)|K|D"),
+    ("n_symbols", r"n_?(symbols|letters|chars|vocab|v|x|y|in|out|inputs?|outputs?|classes)"
+                  r"|(vocab(ulary)?|alphabet)_?(size|len)|V|(input|output)_?(size|dim)|K|D"),
     ("n_a", r"n_?(a|h|hidden|units|neurons)|hidden(_?(size|dim|units))?|H|units|state_?size"),
     ("m", r"m|batch_?size|n_?(streams|batch|seqs)|N|B|streams|batch"),
     ("T", r"T(_?x)?|seq(uence)?_?len(gth)?|window(_?(size|length))?|n?_?time_?steps|steps_per_window|bptt(_?len)?"),
@@ -76,7 +82,9 @@ def functions(program: ast.Module) -> list[Function]:
         elif isinstance(node, ast.ClassDef):
             inner = [n for n in node.body if isinstance(n, ast.FunctionDef)]
             found += [Function(n.name, function_role(n.name), n, node.name) for n in inner]
-    return [_by_its_body(f, found) for f in found]
+    for _ in range(2):  # what calls a step calls a backward pass
+        found = [_by_its_body(f, found) for f in found]
+    return found
 
 
 def _by_its_body(function: Function, all_of_them: list[Function]) -> Function:
@@ -88,7 +96,23 @@ def _by_its_body(function: Function, all_of_them: list[Function]) -> Function:
     if role == "":
         inner = {f.name for f in all_of_them if f.role in ("backward", "optimize")}
         role = "optimize" if inner & called(function.node) else ""
+    if role == "" and _draws(function, all_of_them):
+        role = "sample"
     return dataclasses.replace(function, role=role)
+
+
+def _draws(function: Function, all_of_them: list[Function]) -> bool:
+    """Whether a function draws in a loop, and makes the odds by a product."""
+    loops = [n for n in ast.walk(function.node) if isinstance(n, ast.For | ast.While)]
+    drawn = {"choice", "choices", "multinomial"} & {w for loop in loops for w in called(loop)}
+    helpers = [f.node for f in all_of_them if f.name in called(function.node)]
+    return bool(drawn) and any(multiplies(node) for node in (function.node, *helpers))
+
+
+def multiplies(node: ast.AST) -> bool:
+    """Whether a piece of a program has a product of matrices."""
+    signs = any(isinstance(n, ast.MatMult) for n in ast.walk(node))
+    return signs or bool({"dot", "matmul", "einsum"} & called(node))
 
 
 def called(node: ast.AST) -> set[str]:

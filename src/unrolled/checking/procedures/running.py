@@ -10,17 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.procedures.roles import Function, argument_role, called, functions
+from unrolled.checking.procedures.given import PLAIN, SIZES, WINDOWS, Way, generator, stream, ways
+from unrolled.checking.procedures.meanings import COLLECTIONS, meanings
+from unrolled.checking.procedures.roles import (
+    Function,
+    argument_role,
+    called,
+    functions,
+    is_parameter,
+    multiplies,
+)
 from unrolled.checking.procedures.tracing import Trace, Tracer, quiet
 
 Array = Any
 Namespace = dict[str, Any]
 
-SYMBOLS = 5
-WINDOWS = 3  # of an epoch
-_SIZES = {"n_symbols": SYMBOLS, "n_a": 8, "m": 3, "T": 5}
-_PLAIN = {"learning_rate": 0.1, "epochs": 3, "iterations": 10, "limit": 1.0, "seed": 0, "quiet": False,
-          "eps": 1e-5, "first": 0, "length": 10}  # fmt: skip
 _NONE: Mapping[str, Any] = {}
 _PROCEDURES = {"train", "optimize", "windows", "clip", "update", "init"}
 
@@ -47,14 +51,53 @@ class Program:
         self.tree, self.source, self.load, self.calls = program, source.splitlines(), load, calls
         self.functions = functions(program)
         self.instead: dict[str, Callable[[Any], Any]] = {}  # what stands for functions of theirs
+        self.way = Way()  # how their training is called
         names = {calls.forward: "forward", calls.backward: "backward"}
         self.functions = [
             dataclasses.replace(f, role=names.get(f.name, f.role)) for f in self.functions
         ]
+        self.may = meanings(
+            program, self.functions, lambda n: calls.roles.get(n) or argument_role(n)
+        )
+        self.sure = {n: may[0] for n, may in self.may.items() if len(may) == 1}
+        texts = (n.value for n in ast.walk(program) if isinstance(n, ast.Constant))
+        self.lines = any(isinstance(t, str) and t == "\n" for t in texts) or (
+            "splitlines" in called(program))  # fmt: skip
 
     def role(self, argument: str) -> str:
         """Return what an argument of theirs stands for."""
-        return self.calls.roles.get(argument) or argument_role(argument)
+        known = self.calls.roles.get(argument) or self.way.roles.get(argument)
+        return known or self.sure.get(argument) or argument_role(argument)
+
+    def ways(self, function: Function) -> list[Way]:
+        """Return how a training may be called: what has worked, else what its names leave open."""
+        if self.way != Way():
+            return [self.way]
+        made = [
+            f
+            for f in self.functions
+            if f.owner and f.owner == function.owner and f.name == "__init__"
+        ]
+        given = {n for f in (function, *made) for n in _defaults(self._loaded, f)}
+        names = [n for f in (function, *made) for n in f.arguments]
+        open_ = {n: self._open(n) for n in names if n not in given and n not in self.sure}
+        direct = bool({"X", "Y", "state"} & {self.role(n) for n in names})
+        large = any(self._large(f) for f in (function, *made))
+        return ways({n: roles for n, roles in open_.items() if len(roles) > 1}, direct, large)
+
+    def _open(self, name: str) -> tuple[str, ...]:
+        """What an argument may stand for: one that is called data may be of any kind."""
+        role = self.role(name)
+        kinds = ("ids", "text", "words", "sequences", "pairs")
+        if role in kinds:
+            return (role, *(k for k in COLLECTIONS if k != role))
+        return self.may.get(name, (role,))
+
+    def _large(self, function: Function) -> bool:
+        """Whether its windows are larger, where nothing is said, than what can be watched."""
+        given = _defaults(self._loaded, function)
+        sizes = {self.role(n): v for n, v in given.items() if isinstance(v, int)}
+        return sizes.get("m", 1) * sizes.get("T", 1) > 60
 
     def having(self, role: str) -> list[Function]:
         """Return their functions that do this."""
@@ -90,18 +133,25 @@ class Program:
     ) -> dict[str, Any]:
         """Return an argument for each of a function's that has to be given, by its role.
 
-        `fixed` are arguments by their own names.         Raises KeyError where the name of an argument does not say what it stands for.
+        `fixed` are arguments by their own names. Raises KeyError where the name of an argument does not say what it stands for.
         """
         given = _defaults(self._loaded, function)
         sizes = self.sizes(given)
-        values: dict[str, Any] = {**_PLAIN, **sizes, **stream(sizes), **known}
+        made = generator(self.tree, lambda n: self.role(n) == "generator", 0)
+        values: dict[str, Any] = {**PLAIN, **sizes, **stream(sizes, self.way.layout, self.lines),
+                                  "generator": made, **known}  # fmt: skip
+        weights = values.get("parameters")
         found = {}
         for name in function.arguments:
             role = self.role(name)
             if name in fixed:
                 found[name] = fixed[name]
                 continue
-            if name in given and role not in ("epochs", "iterations") and role not in known:
+            ours = ("epochs", "iterations", *(("m", "T") if self.way.small else ()))
+            if name in given and role not in ours and role not in known:
+                continue
+            if isinstance(weights, dict) and is_parameter(name) and name in weights:
+                found[name] = weights[name]
                 continue
             if role == "model" and role not in values:
                 values[role] = self._model()
@@ -116,11 +166,17 @@ class Program:
         return make(self, self._loaded, owners[0] if owners else "")
 
     def sizes(self, given: dict[str, Any]) -> dict[str, int]:
-        sizes = dict(_SIZES)
+        sizes = dict(SIZES)
         plain = {n: v for n, v in self._loaded.items() if isinstance(v, int) and v is not True}
         for name, value in (plain | given).items():
             role = self.role(name)
-            if role in ("m", "T", "n_a") and isinstance(value, int) and 1 <= value <= 128:
+            ours = self.way.small and name in given and role in ("m", "T")
+            if (
+                role in ("m", "T", "n_a")
+                and not ours
+                and isinstance(value, int)
+                and 1 <= value <= 128
+            ):
                 sizes[role] = value
         return sizes
 
@@ -163,22 +219,6 @@ def bound(
     return getattr(make(program, namespace, function.owner, known), function.name)
 
 
-def stream(sizes: dict[str, int]) -> dict[str, Any]:
-    """Symbols in no order, enough for three windows; and the same symbols as one window."""
-    rng = np.random.default_rng(7)
-    m, T, n = sizes["m"], sizes["T"], sizes["n_symbols"]
-    ids = rng.integers(n, size=WINDOWS * m * T + m + 1)
-    ids[:n] = range(n)  # each symbol is there
-    one_hot = np.eye(n)[ids[: m * T + 1]].T
-    X, Y = one_hot[:, :-1].reshape(n, m, T), one_hot[:, 1:].reshape(n, m, T)
-    letters = "abcdefghijklmnopqrstuvwxyz"[:n]
-    return {
-        "ids": ids, "text": "".join(letters[i] for i in ids), "X": X, "Y": Y,
-        "state": np.zeros((sizes["n_a"], m)),
-        "to_index": {c: i for i, c in enumerate(letters)}, "to_symbol": dict(enumerate(letters)),
-    }  # fmt: skip
-
-
 @dataclasses.dataclass
 class Training:
     """A training that was run: its trace, the stream (None where it came from elsewhere), the function."""
@@ -190,36 +230,8 @@ class Training:
     namespace: Namespace
 
 
-def run_training(
-    program: Program, wanted: dict[str, Any] | None = None
-) -> tuple[Training | None, list[str]]:
-    """Run the first of their trainings that runs; return it, and why others could not be run.
-
-    `wanted` are arguments by their role, for the training and for the object that it is a method of.
-    """
-    missed: list[str] = []
-    program.fresh()
-    tried = [*program.having("train"), *program.having("optimize")]
-    for function in tried:
-        try:
-            training = _call(program, function, wanted or {})
-        except KeyError as error:
-            missed.append(f"`{function.name}` was not run: its argument {error} is not understood")
-            continue
-        except Exception as error:
-            missed.append(f"`{function.name}` could not be run: {error}")
-            continue
-        if training.trace.stopped in ("", "enough"):
-            return training, missed
-        missed.append(f"`{function.name}` stopped: {training.trace.stopped}")
-    try:
-        return _top_level(program), missed
-    except Exception as error:
-        missed.append(f"the loop at top level could not be run: {error}")
-    return None, missed
-
-
-def _call(program: Program, function: Function, wanted: dict[str, Any]) -> Training:
+def run_function(program: Program, function: Function, wanted: dict[str, Any]) -> Training:
+    """Run a training that is a function or a method, the way that is set; `wanted` are arguments by their role."""
     namespace = program.fresh()
     known = initial(program, namespace) | wanted
     target = bound(program, namespace, function, wanted)
@@ -227,7 +239,9 @@ def _call(program: Program, function: Function, wanted: dict[str, Any]) -> Train
     ids = next((given[n] for n in given if program.role(n) in ("ids", "text")), None)
     ids = _ids(ids, namespace) if isinstance(ids, str) else ids
     enough = dict.fromkeys((f.name for f in program.having("forward")), 4 * WINDOWS)
-    trace = program.trace(lambda: target(**given), enough)
+    makers = {f.name for f in program.functions if f.role == "" and not multiplies(f.node)}
+    makers &= called(function.node)  # what may make the inputs and targets
+    trace = program.trace(lambda: target(**given), enough, frozenset(makers))
     return Training(trace, function.name, ids, given, namespace)
 
 
@@ -255,14 +269,14 @@ def initial(program: Program, namespace: Namespace) -> dict[str, Any]:
     return {}
 
 
-def _top_level(program: Program) -> Training | None:
+def run_top_level(program: Program) -> Training | None:
     """Run the loop at top level, and the statements before it that loading has left out."""
     body = _script(program.tree)
     loops = [k for k, s in enumerate(body) if isinstance(s, ast.For | ast.While) and _trains(s)]
     if not loops:
         return None
     namespace, loop = program.fresh(), body[loops[0]]
-    text = stream(program.sizes({}) | {"m": 1})["text"]
+    text = stream(program.sizes({}) | {"m": 1}, lines=program.lines)["text"]
     opened = {**vars(builtins), "open": lambda *_, **__: io.StringIO(text)}
     namespace |= {"__builtins__": opened, "open": opened["open"]}
     with quiet():
@@ -280,7 +294,7 @@ def _top_level(program: Program) -> Training | None:
 def _ids(text: str, namespace: Namespace) -> Array:
     """The ids of letters: by a table of theirs, else by the alphabet."""
     tables = (v for v in namespace.values() if isinstance(v, dict) and v.keys() == set(text))
-    table = next(tables, {letter: ord(letter) - ord("a") for letter in text})
+    table = next(tables, {letter: k for k, letter in enumerate(sorted(set(text)))})
     return np.array([table[letter] for letter in text])
 
 

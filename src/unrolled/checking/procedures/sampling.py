@@ -3,6 +3,7 @@
 import ast
 import copy
 import dataclasses
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,8 +12,9 @@ import numpy as np
 
 from unrolled.cells import rnn
 from unrolled.checking.procedures.findings import Examined, exact, finding
+from unrolled.checking.procedures.given import generator
 from unrolled.checking.procedures.iterations import Iteration, parameters_in
-from unrolled.checking.procedures.roles import Function
+from unrolled.checking.procedures.roles import Function, is_parameter
 from unrolled.checking.procedures.running import Program, Training, initial, make
 from unrolled.checking.procedures.tracing import leaves, named, quiet
 from unrolled.checking.report import Finding
@@ -129,8 +131,32 @@ def examine_sampling(
     """Add what is wrong with their samplers, or that they draw from the right distribution."""
     proved = "draws each symbol from the state after the one before"
     examined.examine(
-        program.having("sample"), lambda f: _outcome(program, f, training, done), proved
+        program.having("sample"), lambda f: _any_way(program, f, training, done), proved
     )
+
+
+def _any_way(
+    program: Program, function: Function, training: Training | None, done: list[Iteration]
+) -> Finding | str | None:
+    """The outcome where arguments whose names say nothing are the first symbol or the length; right, if one is."""
+    roles = {n: program.role(n) for n in function.arguments}
+    unknown = [n for n, role in roles.items() if not role and not is_parameter(n)]
+    missing = [r for r in ("first", "length", "stop", "temperature") if r not in roles.values()]
+    if not 0 < len(unknown) <= min(2, len(missing)):
+        return _outcome(program, function, training, done)
+    kept, outcomes = program.way, list[Finding | str]()
+    for may in itertools.permutations(missing, len(unknown)):
+        guess = dict(zip(unknown, may, strict=True))
+        program.way = dataclasses.replace(kept, roles=kept.roles | guess)
+        try:
+            found = _outcome(program, function, training, done)
+        except Exception as error:  # it is called with what it does not take
+            found = str(error)
+        if found is None:
+            return None
+        outcomes.append(found)
+        program.way = kept
+    return next((o for o in outcomes if not isinstance(o, str)), outcomes[0])
 
 
 def _outcome(
@@ -188,6 +214,9 @@ class _Runner:
         if function.owner:
             self.owner = make(program, self.namespace, function.owner)
         made = initial(program, self.namespace).get("parameters")
+        self.like = _container(program, done[0]) if done else None
+        made = made if isinstance(made, dict) or not done else None
+        self.keys = done[0].keys if done and self.like is not None else {}
         held = made if made else vars(self.owner) if self.owner else self.namespace
         found = parameters_in(program, leaves(held, ("parameters",) if made else ()))
         found = done[0].parameters if done and not made else found
@@ -226,8 +255,9 @@ class _Runner:
         index = {c: i for i, c in enumerate(letters)} | {"\n": stop}
         state = np.zeros((len(parameters["b_a"]), 1))
         known = {
-            "parameters": theirs, "first": first, "state": state.T if self.weights.rows else state,
+            "parameters": self._held(theirs), "first": first, "state": state.T if self.weights.rows else state,
             "length": LENGTH, "seed": seed, "to_index": index, "to_symbol": dict(enumerate(letters)),
+            "stop": stop, "generator": self._generator(seed),
         }  # fmt: skip
         self.program.fresh()
         given = self.program.arguments(self.function, copy.deepcopy(known))
@@ -239,6 +269,16 @@ class _Runner:
             np.random.seed(seed)
             return symbols(target(**given), index)[:LENGTH]
 
+    def _held(self, theirs: dict[str, Array]) -> Any:
+        """Weights in the container that their functions take."""
+        if isinstance(self.like, list | tuple) and theirs.keys() <= self.keys.keys():
+            places = {self.keys[n]: v for n, v in theirs.items()}
+            return type(self.like)(places.get(str(k), v) for k, v in enumerate(self.like))
+        return theirs
+
+    def _generator(self, seed: int) -> Any:
+        return generator(self.program.tree, lambda n: self.program.role(n) == "generator", seed)
+
     def _place(self, theirs: dict[str, Array]) -> None:
         """Put weights where globals or attributes hold them."""
         for held in (self.namespace, vars(self.owner) if self.owner else {}):
@@ -248,6 +288,12 @@ class _Runner:
             for inner in held.values():
                 if isinstance(inner, dict) and theirs.keys() <= inner.keys():
                     inner.update(theirs)
+
+
+def _container(program: Program, one: Iteration) -> Any:
+    """The parameters as a forward pass was given them, None where it was not."""
+    given = one.forward.given.items()
+    return next((v for n, v in given if program.role(n) == "parameters"), None)
 
 
 def recognised(parameters: dict[str, Array]) -> Weights | None:
@@ -296,23 +342,42 @@ def _finding(program: Program, function: Function, weights: Weights, how: Sample
     if how.about == "draw":
         line = draw_line(function)
     else:
-        line = product_line(function, weights.names[how.about])
+        line = product_line(program, function, weights.names[how.about])
     if line == function.node.lineno:  # a product that is left out: the one beside it
-        line = product_line(function, weights.names["W_ax"])
+        line = product_line(program, function, weights.names["W_ax"])
     elif not how.carried or how.fed != "drawn":
-        line = _carry_line(function, line, weights.names[how.about])
+        line = _carry_line(program, function, line, weights.names[how.about])
     return finding(program, "sample", function.name, line, exact(how.id, how.message))
 
 
-def product_line(function: Function, name: str) -> int:
-    """Return the line of the expression that multiplies by these weights."""
-    for node in ast.walk(function.node):
-        product = isinstance(node, ast.Call) or (
-            isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
+def product_line(program: Program, function: Function, name: str) -> int:
+    """Return the line of the expression that multiplies by these weights, or that calls what does."""
+    found = _product(function.node, name)
+    if found:
+        return int(getattr(found, "lineno", function.node.lineno))
+    step = _step(program, function, name)
+    return step[0].lineno if step else function.node.lineno
+
+
+def _product(node: ast.AST, name: str) -> ast.AST | None:
+    """The first product by these weights in a piece of a program."""
+    for inner in ast.walk(node):
+        product = isinstance(inner, ast.Call) or (
+            isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.MatMult)
         )
-        if product and any(named(inner) == name for inner in ast.walk(node)):
-            return int(getattr(node, "lineno", function.node.lineno))
-    return function.node.lineno
+        if product and any(named(part) == name for part in ast.walk(inner)):
+            return inner
+    return None
+
+
+def _step(program: Program, function: Function, name: str) -> tuple[ast.Call, Function] | None:
+    """The call of a function of theirs that multiplies by these weights, in a loop of the sampler."""
+    for loop in (n for n in ast.walk(function.node) if isinstance(n, ast.For | ast.While)):
+        for node in ast.walk(loop):
+            other = program.function(named(node.func)) if isinstance(node, ast.Call) else None
+            if isinstance(node, ast.Call) and other and _product(other.node, name):
+                return node, other
+    return None
 
 
 def draw_line(function: Function) -> int:
@@ -324,9 +389,14 @@ def draw_line(function: Function) -> int:
     return function.node.lineno
 
 
-def _carry_line(function: Function, product: int, name: str) -> int:
+def _carry_line(program: Program, function: Function, product: int, name: str) -> int:
     """Return the line inside the loop that assigns what is multiplied by these weights, or its header."""
-    operands = _operands(function, product, name)
+    operands = _operands(function, name)
+    step = None if operands else _step(program, function, name)
+    if step:
+        given = dict(zip(step[1].arguments, step[0].args, strict=False))
+        given |= {k.arg: k.value for k in step[0].keywords if k.arg}
+        operands = {_base(given[n]) for n in _operands(step[1], name) if n in given} - {""}
     loops = [n for n in ast.walk(function.node) if isinstance(n, ast.For | ast.While)]
     for loop in loops:
         found = [getattr(n, "lineno", 0) for n in ast.walk(loop) if operands & _assigned(n)]
@@ -340,7 +410,7 @@ def _assigned(node: ast.AST) -> set[str]:
     return {_base(target) for target in node.targets} if isinstance(node, ast.Assign) else set()
 
 
-def _operands(function: Function, line: int, name: str) -> set[str]:
+def _operands(function: Function, name: str) -> set[str]:
     """The variables that stand in a product with these weights."""
     found: set[str] = set()
     for node in ast.walk(function.node):

@@ -268,9 +268,13 @@ class States:
         return [line.line for line in between if line.function in trains]
 
     def _restart(self, k: int) -> int | None:
-        """The first line that is executed before this window and not between the two before it."""
+        """The loop that begins anew before this window and not between the two before it, or the first line."""
         usual = set(self._gap(1))
-        return next((line for line in self._gap(k) if line not in usual), None)
+        new = [line for line in self._gap(k) if line not in usual]
+        loops = {
+            n.lineno for n in ast.walk(self.program.tree) if isinstance(n, ast.For | ast.While)
+        }
+        return next((line for line in new if line in loops), new[0] if new else None)
 
 
 def _called(node: ast.Call) -> str:

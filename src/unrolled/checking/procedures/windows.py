@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.procedures.findings import Examined, exact, finding
+from unrolled.checking.procedures.given import SYMBOLS
 from unrolled.checking.procedures.iterations import Iteration
-from unrolled.checking.procedures.running import SYMBOLS, Program, Training
-from unrolled.checking.procedures.tracing import same
+from unrolled.checking.procedures.running import Program, Training
+from unrolled.checking.procedures.tracing import Line, Trace, same
 from unrolled.checking.report import Cause, Finding, Worst
 
 Array = Any
@@ -116,7 +117,7 @@ def examine_windows(
     if wrong is None:
         examined.proved.append("targets are the next symbols of the stream")
         return
-    line = _line(training, done[0], y_name, Y)
+    line = made_at(training, done[0], y_name, Y)
     examined.findings.append(
         finding(program, "Y", y_name, line, wrong[0], worst=Worst.between(targets, wrong[1]))
     )
@@ -132,7 +133,7 @@ def _no_last(
             per_step = np.moveaxis(ones, steps, 0).reshape(ones.shape[steps], -1)
             if len(per_step) > 2 and np.all(per_step[:-1] == 1) and np.all(per_step[-1] == 0):
                 message = "the last step of a window has no target, though the stream goes on"
-                line = _line(training, iteration, name, Y)
+                line = made_at(training, iteration, name, Y)
                 return [finding(program, "Y", name, line, exact("no_last_target", message))]
     return []
 
@@ -149,7 +150,7 @@ def _reshaped(
                 f"the windows {shape} were brought to {X.shape} by reshape, which mixes symbols and "
                 "steps: transpose exchanges axes"
             )
-            line = _line(training, iteration, name, X)
+            line = made_at(training, iteration, name, X)
             right = X.reshape(shape).transpose([axes.index(k) for k in range(3)])
             cause = exact("reshaped", message)
             return [finding(program, "X", name, line, cause, worst=Worst.between(X, right))]
@@ -252,7 +253,7 @@ def _targets(
     expected = np.stack([rows[0] if rows else row for rows, row in pairs])
     for shift in (0, 2, -1, 3, -2, T):
         if _among(targets, [_shifted(p, shift, T, stream) for p in places]):
-            return exact("shift", _SHIFT.get(shift) or _other(shift)), expected
+            return exact("shift", SHIFTED.get(shift) or other_shift(shift)), expected
     if np.array_equal(targets, np.roll(read, -1, axis=1)):
         message = "the last target of a window is its own first input, not the stream's next symbol"
         return exact("wrapped", message), expected
@@ -265,7 +266,7 @@ def _targets(
     return Cause(message="the targets are not the next symbols of the stream"), expected
 
 
-_SHIFT = {
+SHIFTED = {
     0: "targets equal the inputs of the same step, not of the next: they are not shifted",
     -1: "targets equal the inputs of the step before, not of the next: shifted the wrong way",
 }
@@ -279,7 +280,8 @@ def _among(targets: Array, rows: list[list[Array]]) -> bool:
     )
 
 
-def _other(shift: int) -> str:
+def other_shift(shift: int) -> str:
+    """Return what is said of targets that are shifted by this many steps."""
     return f"targets are the symbols {shift} steps on, not those of the next step"
 
 
@@ -297,16 +299,29 @@ def _scale(
         f"the inputs are one-hot columns times {size:.6g}: with weights of usual size every unit "
         "sits at ±1 from the first step; inputs are of size 1"
     )
-    line = _line(training, iteration, name, X)
+    line = made_at(training, iteration, name, X)
     return [finding(program, "X", name, line, exact("scaled", message), severity="advice")]
 
 
-def _line(training: Training, iteration: Iteration, name: str, value: Array) -> int | None:
+def made_at(training: Training, iteration: Iteration, name: str, value: Array) -> int | None:
     """The line that made it: inside a function that cuts windows, or else in the training."""
     trace, end = training.trace, iteration.forward.start
     caller = {iteration.forward.caller, training.name}
     for among in (trace.outside(caller), trace):
         line = among.origin(value, 0, end, name) or among.origin(value, 0, end)
         if line:
-            return line.line
+            return _shared(trace, line, value, caller, end) or line.line
     return iteration.forward.line
+
+
+def _shared(trace: Trace, line: Line, value: Array, trains: set[str], end: int) -> int | None:
+    """Where what made it makes other windows in the same way, the line that called it for this one."""
+    calls = [c for c in trace.calls if c.name == line.function and 0 < c.end < end]
+    made = next((c for c in calls if c.start < line.start < c.end), None)
+    if made is None or made.caller in trains:
+        return None
+    others = [c for c in calls if c is not made and c.caller == made.caller]
+    alike = any(
+        v.shape == value.shape for c in others for p, v in c.after.items() if p == ("return",)
+    )
+    return made.line if alike else None
