@@ -303,7 +303,7 @@ def rnn_cell_backward(da_next, cache):
     [
         ("", "", []),
         ("a_next**2", "a_next", ["dz_a"]),
-        ("x[:, :, t], a_next, p", "x[:, :, t], a0, p", ["z_a"]),
+        ("x[:, :, t], a_next, p", "x[:, :, t], a0, p", ["a_prev"]),
         ("@ a_prev +", "@ a_prev * 2 +", ["z_a"]),
     ],
 )
