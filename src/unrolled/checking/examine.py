@@ -14,6 +14,7 @@ from unrolled.checking.bound import BoundPlan
 from unrolled.checking.calling import KEPT, Plan, plans
 from unrolled.checking.choosing import choices, runner_for
 from unrolled.checking.conventions import Choice, agreed_on, countings, distinct_values
+from unrolled.checking.describing.absent import undefined
 from unrolled.checking.describing.findings import finding, second_call, unlocated
 from unrolled.checking.describing.witnessing import witnesses
 from unrolled.checking.locating.places import crash_spot
@@ -128,6 +129,7 @@ class Check:
         self.unlocated: list[Finding] = []
         self.loops: dict[int, Fit] = {}
         self.lacking: set[str] = set()
+        self.undefined: set[str] = set()
         self.counted = choice.counted
         self.proofs: list[Proof] = []
         self.untestable: list[str] = []
@@ -189,7 +191,8 @@ class Check:
     def _raise_where_strange(self, run: Run) -> None:
         """Raise UnrolledError where nothing of a run is known, so that it may be called in a wrong way."""
         endless = isinstance(run.error, EndlessLoopError)
-        if self.choice.recognised or run.right or self.proofs or endless:
+        known = self.choice.recognised or run.right or self.proofs
+        if known or endless or undefined(run.error):
             return
         why = f" ({type(run.error).__name__}: {run.error})" if run.error is not None else ""
         raise UnrolledError(
@@ -243,7 +246,9 @@ class Check:
             self.lacking |= lacks
             self.repairs.append(located.repair)
             self.loops |= runner.timeline.places if runner.timeline else {}
-            found.append(located)
+            if (name := undefined(run.error)) not in self.undefined:
+                found.append(located)
+            self.undefined |= {name} - {""}
             runner = self._recounted(runner)
         found.sort(key=lambda one: one.order)
         self.located += [(runner, one) for one in found]

@@ -18,8 +18,8 @@ _OPERATIONS = {
     ast.MatMult: "matmul", ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply",
     ast.Div: "divide",
 }  # fmt: skip
-_PLAIN = (ast.Name, ast.Attribute, ast.Subscript, ast.Slice, ast.Constant, ast.Tuple,
-          ast.expr_context)  # fmt: skip
+_PLAIN = (ast.Name, ast.Attribute, ast.Subscript, ast.Slice, ast.Constant, ast.Tuple, ast.BinOp,
+          ast.Add, ast.Sub, ast.Mult, ast.expr_context)  # fmt: skip
 
 
 def fails_at(runner: Runner, located: Located) -> bool:
@@ -75,6 +75,18 @@ def _failed(runner: Runner, located: Located) -> tuple[ast.AST, str, Sequence[as
     return None
 
 
+def failed_syntax(runner: Runner, error: BaseException | None) -> ast.AST | None:
+    """Return the smallest expression of theirs in which something failed."""
+    spot = crash_spot(runner.program.path, error)
+    for node in ast.walk(runner.code.plain) if spot else ():
+        if (
+            isinstance(node, ast.expr)
+            and (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) == spot
+        ):
+            return node
+    return None
+
+
 def _operation(node: ast.AST) -> tuple[str, Sequence[ast.AST]]:
     if isinstance(node, ast.AugAssign):
         return "store", [node.value]
@@ -105,7 +117,7 @@ def _operand(runner: Runner, located: Located, node: ast.AST) -> Operand | None:
         event = run.watcher.events[k]
         if event.place in numbers and event.value is not None:
             return _named(run.nodes[k], event.value, runner.step(event, run.watcher))
-    value = _left_behind(runner, run.outcome.error, node)
+    value = left_behind(runner, run.outcome.error, node)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
         return None
     return _named(runner.recogniser.nodes(value), value, located.node.t)
@@ -117,9 +129,9 @@ def _named(nodes: Sequence[Node], value: Array, t: int | None) -> Operand:
     return Operand(names[0] if names else None, value.shape, value)
 
 
-def _left_behind(runner: Runner, error: BaseException | None, node: ast.AST) -> Any:
-    """What a name, or a part of what it stands for, was in the function that failed: `x` in `x.dot(W)`
-    is nowhere seen. Nothing is called for it.
+def left_behind(runner: Runner, error: BaseException | None, node: ast.AST) -> Any:
+    """Return what a name, or a part of what it stands for, was in the function that failed: `x` in
+    `x.dot(W)` is nowhere seen. Nothing is called for it.
     """
     frame, trace = None, error and error.__traceback__
     while trace:

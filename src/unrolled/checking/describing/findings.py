@@ -8,6 +8,7 @@ import numpy as np
 
 from unrolled import notation
 from unrolled.checking.calling import Output
+from unrolled.checking.describing.absent import name_absence
 from unrolled.checking.describing.failing import fails_at, name_failure
 from unrolled.checking.describing.overflowing import name_overflow
 from unrolled.checking.describing.translating import translated
@@ -171,6 +172,8 @@ def _cause(
     if node.t is None and node.name in runner.truth.starts:
         return _start(runner, located)
     failed = fails_at(runner, located)
+    if failed and (absence := name_absence(runner, located)) is not None:
+        return absence
     if failed and (cause := name_failure(runner, located, name)).certainty == "exact":
         return cause
     if not seen:

@@ -72,9 +72,12 @@ def _crashed(runner: Runner, run: Run) -> list[Node]:
     statement = runner.places[root(runner.places, inside[0].number)]
     names = {n for target in statement.targets for n in meant(target, runner.problem.cell)}
     found = [Node(name, t) for name in sorted(names)]
-    return [
-        n for n in found if n in runner.order.needs or (t is not None and is_summed(runner, n.name))
-    ]
+    return [n for n in found if n in runner.order.needs or (t is not None and _is_of_step(runner, n))]
+
+
+def _is_of_step(runner: Runner, node: Node) -> bool:
+    """Whether a step has a share of a quantity, or is given it: a state, an input."""
+    return is_summed(runner, node.name) or node.name in runner.truth.steps[0]
 
 
 def _known_for_good(runner: Runner, run: Run) -> set[Node]:

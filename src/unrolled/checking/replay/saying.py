@@ -94,7 +94,9 @@ _NOTES = {
     "zeroed": " (t = 0: 0)",
     "late": " (t = 0: {}0)",
     "early": " (t = 0: {}⟨T−1⟩)",
+    "after": " (t = 0: {}0)",
 }
+_SHIFTED = {"early": "t−2", "after": "t+1"}
 
 
 class EditPrinter(Printer):
@@ -110,8 +112,8 @@ class EditPrinter(Printer):
         if not moved:
             return super().name(name, at)
         symbol = self.plain(base)
-        if moved == "early":
-            return self.style["step"] % (symbol, "t−2") + _NOTES[moved].format(symbol)
+        if moved in _SHIFTED:
+            return self.style["step"] % (symbol, _SHIFTED[moved]) + _NOTES[moved].format(symbol)
         if moved in _NOTES:
             state = self.name(base) if moved == "late" else self.name(f"{base}_prev")
             return state + _NOTES[moved].format(symbol)

@@ -94,6 +94,7 @@ _ELSEWHERE: dict[str, Callable[[Any, str, int, Array], Array]] = {
     "initial": lambda steps, q, t, start: start,
     "zeroed": lambda steps, q, t, start: steps[t - 1][q] if t else np.zeros_like(start),
     "late": lambda steps, q, t, start: steps[t][q] if t else start,
+    "after": lambda steps, q, t, start: steps[t + 1][q] if t else start,
     "early": lambda steps, q, t, start: [start, *(step[q] for step in steps)][t - 1],
     "first": lambda steps, q, t, start: steps[0][q],
     "last": lambda steps, q, t, start: steps[-1][q],
