@@ -30,6 +30,7 @@ from unrolled.checking.running.program import Program, execute, made_global, rea
 from unrolled.checking.running.surroundings import restored
 from unrolled.checking.running.watching import EndlessLoopError, Watcher
 from unrolled.checking.settling import Proof, proof, said_conventions, said_proofs, untested
+from unrolled.checking.slips import with_slips, without_place
 from unrolled.errors import UnrolledError
 
 _MOST = 6  # findings of one file
@@ -144,7 +145,7 @@ class Check:
         for kind in self._kinds():
             self._locate_on(self._runner(kind))
         self._padded()
-        found = self._described()
+        found = self._found()
         self._raise_where_unexplained(found)
         found += self.unlocated
         self.choices += self._changed()
@@ -250,8 +251,17 @@ class Check:
                 found.append(located)
             self.undefined |= {name} - {""}
             runner = self._recounted(runner)
+        found = self._without_consequences(runner, found)
         found.sort(key=lambda one: one.order)
         self.located += [(runner, one) for one in found]
+
+    def _without_consequences(self, runner: Runner, found: list[Located]) -> list[Located]:
+        """Drop what is right by itself once all others are repaired: it only followed from them."""
+        for one in found if len(found) > 1 and runner.run(self.repairs, quiet=True).fine else ():
+            others = self._others(one)
+            if runner.run(others, quiet=True).fine:
+                self.repairs, found = others, [other for other in found if other is not one]
+        return found
 
     def _recounted(self, runner: Runner) -> Runner:
         """Where a mistake in the forward pass hid how targets are counted: ask again once it is repaired."""
@@ -336,12 +346,23 @@ class Check:
         spot = crash_spot(self.program.path, error) if "read-only" in str(error) else None
         return f" in line {spot[0]}" if spot else ""
 
-    def _described(self) -> list[Finding]:
+    def _found(self) -> list[Finding]:
+        """Return the findings, with the edits of their code that mend what no equation explains."""
+        described = self._described()
+        plain = [(located, said) for kind, located, said in described if kind == "plain"]
+        others = [said for kind, _, said in described if kind != "plain"]
+        if not plain and not self.unlocated:
+            return others
+        runners = [self._runner("plain"), self._runner("other sizes")]
+        self.unlocated = [without_place(one, runners) for one in self.unlocated if not plain]
+        return [*with_slips(plain, runners, self.repairs), *others]
+
+    def _described(self) -> list[tuple[str, Located, Finding]]:
         """Describe each mistake by what their code computes there when everything else is right."""
         runners = {runner.problem.kind for runner, _ in self.located}
         kinds = {*runners, *(["other sizes"] if "plain" in runners else [])}
         by_kind = {kind: self._runner(kind) for kind in kinds}
-        found, places = [], set[int]()
+        found, places = list[tuple[str, Located, Finding]](), set[int]()
         for runner, located in self.located:
             if located.repair.turn and located.place.number in places:
                 continue  # one line for several gates is one mistake
@@ -351,7 +372,7 @@ class Check:
             kind = runner.problem.kind
             others = [kind, *(["other sizes"] if kind == "plain" else [])]
             fixed = [(by_kind[other], self._fixed(by_kind[other], located)) for other in others]
-            found.append(finding(runner, located, fixed))
+            found.append((kind, located, finding(runner, located, fixed)))
         return found
 
     def _fixed(self, runner: Runner, located: Located) -> Run:

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from unrolled.checking.names import GATES, is_parameter, meanings
 from unrolled.checking.running.program import SCRIPT, called_names
@@ -82,7 +83,7 @@ class Entry:
             for n in ast.walk(f)
         )
 
-    @property
+    @cached_property
     def gives_gradients(self) -> bool:
         """Whether gradients of weights are formed: by the names assigned, or by the function's own."""
         if not any(isinstance(n, ast.BinOp) for f in self.closure for n in ast.walk(f)):

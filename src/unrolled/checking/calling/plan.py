@@ -4,6 +4,7 @@ import ast
 import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class Plan:
     unclear: str = ""
     apart: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def stepped(self) -> frozenset[str]:
         """The weights of an object of which the backward only leaves the step W −= rate · dW."""
         rates = {name for (_, name), role in self.roles.items() if role == "rate"}

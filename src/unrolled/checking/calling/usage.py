@@ -1,6 +1,7 @@
 """What the syntax of the functions that run says: the cell, the layout, the order of [a; x], integers."""
 
 import ast
+import functools
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -301,6 +302,7 @@ def makes_columns(functions: Functions) -> bool:
     return False
 
 
+@functools.cache
 def loop_variables(f: ast.FunctionDef) -> set[str]:
     """Return the names that loops give their rounds' values to."""
     targets = [n.target for n in ast.walk(f) if isinstance(n, ast.For)]

@@ -25,7 +25,7 @@ from unrolled.equations.printers import Printer
 
 Array = Any
 _OF_LOGITS = ("y_hat", "log_y_hat", "losses", "loss")
-_SAID_AS = {"losses": "loss", "da_next": "da_prev", "dc_next": "dc_prev"}
+_SAID_AS = {"losses": "loss", "da_next": "da_prev", "dc_next": "dc_prev", "c_prev": "c"}
 
 
 def finding(runner: Runner, located: Located, fixed: Sequence[tuple[Runner, Run]]) -> Finding:
@@ -42,8 +42,8 @@ def finding(runner: Runner, located: Located, fixed: Sequence[tuple[Runner, Run]
     return Finding(
         quantity=quantity, name=name, t=node.t,
         file=str(runner.program.path), line=place.line, column=place.column,
-        source=_source(runner, place.line), shape=_shape(runner, located),
-        expected_shape=_expected_shape(runner, part), equation=_equation(runner, part),
+        source=source_of(runner, place.line), shape=_shape(runner, located),
+        expected_shape=_expected_shape(runner, part), equation=equation_of(runner, part),
         worst=_worst(runner, located), cause=cause,
         message=_message(quantity, node.t, name, cause),
     )  # fmt: skip
@@ -54,8 +54,13 @@ def _said_as(runner: Runner, located: Located, name: str) -> str:
     right, the loss's.
     """
     if name != "log_y_hat":
-        return _SAID_AS.get(name, name)
+        return said_as(name)
     return "loss" if Node("y_hat", located.node.t) in node_set(located.run, runner) else "y_hat"
+
+
+def said_as(name: str) -> str:
+    """Return the quantity that is named in a report for one that lies between two of them."""
+    return _SAID_AS.get(name, name)
 
 
 def unlocated(runner: Runner, run: Run) -> Finding:
@@ -73,8 +78,8 @@ def _stopped(runner: Runner, run: Run, error: BaseException) -> Finding:
     quantity = next((n.name for n in runner.order.needs if n not in node_set(run, runner)), "")
     message = f"their code failed here on a valid problem: {type(error).__name__}: {error}"
     return Finding(
-        quantity=_SAID_AS.get(quantity, quantity), name="", file=str(runner.program.path), line=line,
-        source=_source(runner, line or 0), equation=_equation(runner, quantity),
+        quantity=said_as(quantity), name="", file=str(runner.program.path), line=line,
+        source=source_of(runner, line or 0), equation=equation_of(runner, quantity),
         cause=Cause("failed", "pattern", message), message=message,
     )  # fmt: skip
 
@@ -104,9 +109,9 @@ def _of_output(runner: Runner, run: Run, output: Output, cause: Cause, message: 
     worst = None if value is None or expected is None else Worst.between(value, expected)
     return Finding(
         quantity=output.quantity, name=output.name, file=str(runner.program.path), line=line,
-        source=_source(runner, line or 0), shape=tuple(np.shape(output.value)),
+        source=source_of(runner, line or 0), shape=tuple(np.shape(output.value)),
         expected_shape=_expected_shape(runner, output.quantity),
-        equation=_equation(runner, output.quantity), worst=worst, cause=cause, message=message,
+        equation=equation_of(runner, output.quantity), worst=worst, cause=cause, message=message,
     )  # fmt: skip
 
 
@@ -120,7 +125,8 @@ def _last_with(runner: Runner, run: Run, value: Array) -> Place | None:
     return None
 
 
-def _source(runner: Runner, line: int) -> str:
+def source_of(runner: Runner, line: int) -> str:
+    """Return a line of their code; "" where there is none."""
     lines = runner.program.source.splitlines()
     return lines[line - 1] if 0 < line <= len(lines) else ""
 
@@ -143,8 +149,8 @@ def _expected_shape(runner: Runner, name: str) -> str:
     return notation.shape_text(shapes[name]) if name in shapes else ""
 
 
-def _equation(runner: Runner, name: str) -> str:
-    """The right equation, as text."""
+def equation_of(runner: Runner, name: str) -> str:
+    """Return the right equation of a quantity, as text."""
     table = runner.truth.table
     printer = Printer(table)
     for equation in table.equations:

@@ -53,7 +53,7 @@ class Candidates:
             place = self.runner.places[event.place]
             if not self._fits(node, place, order) or node in self.run.nodes[order]:
                 continue
-            if everywhere or self._likely(node, place, order, earliest):
+            if everywhere or self._likely(node, place, order, earliest[self._pass_of[order]]):
                 turn = self.runner.turn(event, self.run.watcher)
                 for form in self._forms(node, place, order):
                     yield self._candidate(node, place, form, self.begun[order], turn=turn)
@@ -68,7 +68,7 @@ class Candidates:
         """Yield the places that assign what is to be a quantity, by its name, or pass it on by that, or of
         which it has the size that only several gates together have; and that have something else.
         """
-        stacked, given = node in self.blocks, self._is_given(node)
+        stacked, given = node.name.startswith("["), self._is_given(node)
         for order, event in enumerate(self.events):
             place = self.runner.places[event.place]
             assigns = place.kind == "assigned" and (
@@ -107,11 +107,13 @@ class Candidates:
             for size in sorted(sizes & set(range(2, len(reading.gates) + 1)), reverse=True)
             for k in range(len(reading.gates) - size + 1)
         ]
-        last = self.runner.problem.T - 1
+        T = self.runner.problem.T
+        first, last = {0, min(1, T - 1)}, {T - 1, max(T - 2, 0)}  # the first may be right: there a = a0
         stacked = [
             ([form.format("c_tilde" if g == "c" and "z" not in form else g) for g in run], t)
             for run in runs
-            for form, t in (("z_{}", 0), ("{}", 0), ("dz_{}", last), ("d{}", last))
+            for form, steps in (("z_{}", first), ("{}", first), ("dz_{}", last), ("d{}", last))
+            for t in sorted(steps, key=lambda t: min(t, T - 1 - t))
         ]
         return [
             Node(f"[{' '.join(names)}]", t)
@@ -196,13 +198,27 @@ class Candidates:
         plain = place.targets and all(map(str.isidentifier, place.targets))
         return bool(plain and loops and place.function not in inside)
 
-    def _earliest(self, node: Node) -> int:
-        """From which event on a quantity can be computed: when all that it is made from was there; what
-        is given is, wherever it is read first.
+    def _earliest(self, node: Node) -> dict[int, int]:
+        """From which event on a quantity can be computed, by the pass over time of the place: when all that
+        it is made from was there; what is given is, wherever it is read first. What is only there in a
+        later pass, as tanh(c) in a backward that works it out anew, was not waited for.
         """
         computed = self.runner.order.needs
         needs = [need for need in computed.get(node, []) if need in computed]
-        return max((self._first[need] for need in needs if need in self._first), default=0)
+        first = [self._first[need] for need in needs if need in self._first]
+        return {
+            p: max((order for order in first if not 0 <= p < self._pass_of[order]), default=0)
+            for p in {*self._pass_of}
+        }
+
+    @cached_property
+    def _pass_of(self) -> list[int]:
+        """For each event the outermost entry of a loop over time around it; -1 where there is none."""
+        fits = self.timeline.fits if self.timeline else {}
+        return [
+            next((number for number, _ in event.rounds if number in fits), -1)
+            for event in self.events
+        ]
 
     @cached_property
     def _first(self) -> dict[Node, int]:
@@ -253,7 +269,20 @@ class Candidates:
             if name in self.runner.truth.steps[0]
         ]
         missing = {*self.missing}
-        return [node for node in dict.fromkeys(reads) if not missing & {node, _at_its_step(node)}]
+        apart = [n for n in dict.fromkeys(reads) if not missing & {n, _at_its_step(n)}]
+        return [*apart, *self._joined]
+
+    @property
+    def _joined(self) -> list[Node]:
+        """[a; x] in one array, as far as the code has arrays of its size."""
+        truth, problem = self.runner.truth, self.runner.problem
+        states = [n for n in ("a_prev", "a_reset") if n in truth.steps[0]]
+        size = np.size(truth.steps[0]["a"]) + np.size(truth.steps[0]["x"])
+        if all(np.size(event.value) != size for event in self.events):
+            return []
+        order = -1 if self.runner.reading.x_first else 1
+        names = [f"[{' '.join([state, 'x'][::order])}]" for state in states]
+        return [Node(name, t) for name in names for t in range(min(2, problem.T))]
 
 
 def _at_its_step(node: Node) -> Node:

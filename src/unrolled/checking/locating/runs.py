@@ -88,9 +88,9 @@ class WatchedCode:
     `lazy` are numbers of places that fail; the places and their numbers are the same whichever they are.
     """
 
-    def __init__(self, program: Program):
+    def __init__(self, program: Program, plain: ast.Module | None = None):
         self.program = program
-        self.plain = program.definitions(program.tree)
+        self.plain = program.definitions(program.tree) if plain is None else plain
         self._instrumented: dict[frozenset[int], tuple[ast.Module, list[Place]]] = {}
         self.runs = 0  # how often it was run: a search has an end
 
@@ -113,6 +113,15 @@ class WatchedCode:
             self._instrumented[lazy] = instrument(self.plain, lazy)
         return self._instrumented[lazy]
 
+    @cached_property
+    def may_be_endless(self) -> bool:
+        """Whether there is a loop that nothing but a condition ends."""
+        return any(isinstance(node, ast.While) for node in ast.walk(self.plain))
+
+    def to_run(self, watcher: Watcher, lazy: frozenset[int]) -> ast.Module:
+        """Return the tree that is executed."""
+        return self.tree(lazy)
+
     def run(
         self, plan: Plan, watcher: Watcher, problem: Problem, lazy: frozenset[int] = frozenset(),
         again: str = "", locked: Collection[str] = (),
@@ -121,7 +130,7 @@ class WatchedCode:
         self.runs += 1
         with restored() as changed, np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            namespace = execute(self.program, self.tree(lazy), watcher.hooks)
+            namespace = execute(self.program, self.to_run(watcher, lazy), watcher.hooks)
             outcome = plan.run(namespace, problem, again, locked)
         outcome.around += changed
         return outcome

@@ -191,18 +191,26 @@ def _neighbours(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
     if node.operation != "quantity":
         return
     for name in scope.like(node):
-        previous = name.removesuffix("_prev") in scope.states and name.endswith("_prev")
+        previous = _is_previous(name, scope)
         same_base = name.removesuffix("_prev") == node.name.removesuffix("_prev")
         kind = (
             "other_step" if same_base and previous != node.name.endswith("_prev") else "neighbour"
         )
         cost = 1.0 if kind == "other_step" else 1.1 if scope.akin(name, node.name) else 1.6
         yield Rewrite(kind, cost, _named(name, node))
+        if _is_previous(node.name, scope) and not name.endswith(("_prev", "_next")):
+            carried = f"{name}@carried_{node.name.removesuffix('_prev')}"
+            yield Rewrite("neighbour", 1.2, _named(carried, node))
         if scope.wild and node.name in scope.table.per_step:
             for by in (-1, 1):
                 yield Rewrite("neighbour", WILD, _named(scope.moved(name, by), node))
     if scope.wild:
         yield Rewrite("missing_factor", WILD, ONE)
+
+
+def _is_previous(name: str, scope: Scope) -> bool:
+    """Whether a quantity is a state of the step before."""
+    return name.endswith("_prev") and name.removesuffix("_prev") in scope.states
 
 
 def _instead(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:

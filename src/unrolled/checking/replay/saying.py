@@ -112,6 +112,9 @@ class EditPrinter(Printer):
         if not moved:
             return super().name(name, at)
         symbol = self.plain(base)
+        if moved.startswith("carried_"):
+            start = self.plain(moved.removeprefix("carried_"))
+            return self.style["step"] % (symbol, "t−1") + _NOTES["late"].format(start)
         if moved in _SHIFTED:
             return self.style["step"] % (symbol, _SHIFTED[moved]) + _NOTES[moved].format(symbol)
         if moved in _NOTES:

@@ -161,6 +161,8 @@ class Values:
 
     def _moved(self, base: str, at: str, t: int) -> Array:
         steps, initial = self.steps, self.truth.initial
+        if at.startswith("carried_"):  # in the place of a state: it begins with that one's start
+            return steps[t - 1][base] if t else initial[at.removeprefix("carried_")]
         if at in _ELSEWHERE:
             return _ELSEWHERE[at](steps, base, t, initial.get(base))
         s = t + int(at)

@@ -4,6 +4,7 @@ import __future__
 
 import ast
 import contextlib
+import functools
 import importlib
 import io
 import json
@@ -48,7 +49,7 @@ class Program:
     tree: ast.Module
     left_out: dict[str, str] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
-    _compiled: dict[int, tuple[ast.Module, list[Any]]] = field(default_factory=dict, repr=False)
+    _compiled: dict[int, tuple[ast.stmt, Any]] = field(default_factory=dict, repr=False)
 
     def definitions(self, tree: ast.Module) -> ast.Module:
         """Return what of a module is executed: imports, definitions and plain assignments.
@@ -66,15 +67,13 @@ class Program:
         return ast.fix_missing_locations(ast.Module(kept, []))
 
     def compiled(self, tree: ast.Module) -> list[tuple[ast.stmt, Any]]:
-        """Return each statement of a tree with its code, compiled once."""
-        if id(tree) not in self._compiled:
-            flags = __future__.annotations.compiler_flag  # annotations need no names that are there
-            codes = [
-                (node, compile(ast.Module([node], []), str(self.path), "exec", flags, True))
-                for node in tree.body
-            ]
-            self._compiled[id(tree)] = (tree, codes)
-        return self._compiled[id(tree)][1]
+        """Return each statement of a tree with its code, compiled once: trees may share statements."""
+        flags = __future__.annotations.compiler_flag  # annotations need no names that are there
+        for node in tree.body:
+            if id(node) not in self._compiled:
+                code = compile(ast.Module([node], []), str(self.path), "exec", flags, True)
+                self._compiled[id(node)] = node, code
+        return [self._compiled[id(node)] for node in tree.body]
 
 
 def read(path: str | Path, source: str | None = None) -> Program:
@@ -98,8 +97,13 @@ def read(path: str | Path, source: str | None = None) -> Program:
 
 def made_global(trees: Iterable[ast.AST]) -> set[str]:
     """Return the names that functions make global."""
-    nodes = (node for tree in trees for node in ast.walk(tree))
-    return {name for node in nodes if isinstance(node, ast.Global) for name in node.names}
+    return {name for tree in trees for name in _made_global(tree)}
+
+
+@functools.cache
+def _made_global(tree: ast.AST) -> frozenset[str]:
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Global))
+    return frozenset(name for node in nodes for name in node.names)
 
 
 def _in_double(tree: ast.Module) -> ast.Module:

@@ -1,6 +1,7 @@
 """Modules that a person's file imports and that are not there: the course's helpers, and harmless ones."""
 
 import ast
+import functools
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -77,6 +78,7 @@ def helpers(name: str, tree: ast.AST) -> ModuleType:
     return module
 
 
+@functools.cache
 def _functions(tree: ast.AST) -> dict[str, Callable[..., Array]]:
     """Return the activations, each with its derivative as the calls in `tree` take it."""
     found: dict[str, Callable[..., Array]] = {}

@@ -1,0 +1,333 @@
+"""The edits of a person's syntax: what a slip of theirs may have been before it slipped.
+
+Each edit changes one place: an index, a name, a transpose, an axis, the order of two names, of two
+lines, `=` and `+=`, a line inside or outside of a loop. Nothing here knows a cell.
+"""
+
+import ast
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from unrolled.checking.mending.trees import Family, Relative
+
+_PRODUCTS = ("dot", "matmul")
+_REDUCTIONS = ("sum", "mean", "max")
+
+
+class Mend(NamedTuple):
+    """`node` is what is changed, into `new` or as `moved` says; `make` gives the tree."""
+
+    node: ast.AST
+    make: Callable[[], Relative]
+    new: ast.AST | None = None
+    moved: str = ""
+
+    @property
+    def words(self) -> str:
+        """To what it is changed, in words."""
+        if self.new is None:
+            return self.moved
+        return f"`{_first_line(self.new)}` in the place of `{_first_line(self.node)}`"
+
+
+def narrow(family: Family, statement: ast.stmt) -> Iterator[Mend]:
+    """Yield the edits of a statement that need no other name: of indices, loops, operands, order."""
+    yield from _of_order(family, statement)
+    for node in _own(statement):
+        for rule in _RULES:
+            for new in rule(node):
+                yield _exchanged(family, node, new)
+
+
+def wide(family: Family, statement: ast.stmt, names: Sequence[str]) -> Iterator[Mend]:
+    """Yield the edits that put another name, another key, a function or a square into a statement."""
+    functions = _functions(family.tree)
+    for node in _own(statement):
+        for new in (*_renamed(node, names), *_keyed(family, node), *_applied(node, functions)):
+            yield _exchanged(family, node, new)
+
+
+def turned_loops(family: Family) -> Iterator[Mend]:
+    """Yield each `for` loop with what it runs over turned round."""
+    for node in ast.walk(family.tree):
+        if isinstance(node, ast.For):
+            yield from (_exchanged(family, node.iter, new) for new in _turned(node.iter))
+
+
+def _exchanged(family: Family, node: ast.AST, new: ast.AST) -> Mend:
+    if not hasattr(new, "lineno"):  # what was theirs keeps its place
+        new = ast.fix_missing_locations(ast.copy_location(new, node))
+    return Mend(node, lambda: family.with_other(node, new), new)
+
+
+def _first_line(node: ast.AST) -> str:
+    return ast.unparse(node).splitlines()[0]
+
+
+def _own(statement: ast.stmt) -> Iterator[ast.AST]:
+    """Yield the nodes of a statement; of a compound one only its header."""
+    yield statement
+    for field, value in ast.iter_fields(statement):
+        if field not in ("body", "orelse", "finalbody", "handlers"):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from ast.walk(child)
+
+
+def _indices(node: ast.AST) -> Iterator[ast.AST]:
+    """`A[:, :, t]`: another step, first to last."""
+    if not isinstance(node, ast.Subscript):
+        return
+    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    for k, part in enumerate(parts):
+        for new in _beside(part):
+            index: ast.expr = new
+            if isinstance(node.slice, ast.Tuple):
+                index = ast.Tuple([*parts[:k], new, *parts[k + 1 :]], ast.Load())
+            yield ast.Subscript(node.value, index, node.ctx)
+
+
+def _beside(index: ast.expr) -> Iterator[ast.expr]:
+    """t as t − 1 and t + 1, t − 1 as t; a slice cut at its other side."""
+    if isinstance(index, ast.Name):
+        yield from (ast.BinOp(index, op, ast.Constant(1)) for op in (ast.Sub(), ast.Add()))
+    elif isinstance(index, ast.BinOp) and isinstance(index.op, ast.Add | ast.Sub):
+        yield index.left
+        other = ast.Sub() if isinstance(index.op, ast.Add) else ast.Add()
+        yield ast.BinOp(index.left, other, index.right)
+    elif isinstance(index, ast.Slice) and (index.lower is None) != (index.upper is None):
+        yield ast.Slice(index.upper, index.lower, index.step)
+    elif isinstance(index, ast.Constant) and type(index.value) is int:
+        yield from (ast.Constant(index.value + by) for by in (-1, 1) if index.value + by >= -1)
+
+
+def _tuples(node: ast.AST) -> Iterator[ast.AST]:
+    """Two names exchanged: `a, c = …`, `return a, c`, [a; x]."""
+    if isinstance(node, ast.Tuple | ast.List):
+        for k in range(len(node.elts) - 1):
+            elts = [*node.elts[:k], node.elts[k + 1], node.elts[k], *node.elts[k + 2 :]]
+            yield type(node)(elts, node.ctx)
+
+
+def _arguments(node: ast.AST) -> Iterator[ast.AST]:
+    """Two arguments of a call exchanged."""
+    if isinstance(node, ast.Call) and _called(node) not in (*_PRODUCTS, "range", "zeros"):
+        for k in range(len(node.args) - 1):
+            args = [*node.args[:k], node.args[k + 1], node.args[k], *node.args[k + 2 :]]
+            yield ast.Call(node.func, args, node.keywords)
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def _products(node: ast.AST) -> Iterator[ast.AST]:
+    """A matrix product with a transpose more or less, or its operands exchanged."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+        for left, right in _operands(node.left, node.right):
+            yield ast.BinOp(left, ast.MatMult(), right)
+        yield ast.BinOp(node.left, ast.Mult(), node.right)
+    elif isinstance(node, ast.Call) and _called(node) in _PRODUCTS and len(node.args) == 2:
+        for pair in _operands(*node.args):
+            yield ast.Call(node.func, list(pair), node.keywords)
+
+
+def _operands(left: ast.expr, right: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    turned = {True: _transposed(left), False: left}, {True: _transposed(right), False: right}
+    yield turned[0][True], right
+    yield left, turned[1][True]
+    for one in (True, False):
+        for other in (True, False):
+            yield turned[1][one], turned[0][other]
+    yield turned[0][True], turned[1][True]
+
+
+def _transposed(node: ast.expr) -> ast.expr:
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        return node.value
+    return ast.copy_location(ast.Attribute(node, "T", ast.Load()), node)
+
+
+def _reductions(node: ast.AST) -> Iterator[ast.AST]:
+    """A sum over another axis, with and without keepdims."""
+    if not isinstance(node, ast.Call) or _called(node) not in _REDUCTIONS:
+        return
+    keywords = {k.arg: k for k in node.keywords}
+    rest = [k for k in node.keywords if k.arg not in ("axis", "keepdims")]
+    kept = ast.keyword("keepdims", ast.Constant(True))
+    for axis in (0, 1, -1):
+        over = ast.keyword("axis", ast.Constant(axis))
+        yield ast.Call(node.func, node.args[:1], [*rest, over, kept])
+        yield ast.Call(node.func, node.args[:1], [*rest, over])
+    if keywords or len(node.args) > 1:
+        yield ast.Call(node.func, node.args[:1], rest)
+
+
+def _operations(node: ast.AST) -> Iterator[ast.AST]:
+    """Another sign, a term or a factor less, another bracket."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.Div):
+        pairs = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
+        yield ast.BinOp(node.left, pairs[type(node.op)](), node.right)
+        yield node.left
+        yield node.right
+        yield from _brackets(node)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        yield node.operand
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        yield node.left
+    elif isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+        yield node.args[0]  # the function is one too many
+
+
+def _brackets(node: ast.BinOp) -> Iterator[ast.AST]:
+    """x · 1 − y as x · (1 − y), and the other way round."""
+    signs = ast.Add | ast.Sub
+    if isinstance(node.op, signs) and isinstance(node.left, ast.BinOp):
+        if isinstance(node.left.op, ast.Mult):
+            inner = ast.BinOp(node.left.right, node.op, node.right)
+            yield ast.BinOp(node.left.left, ast.Mult(), inner)
+    if isinstance(node.op, signs) and isinstance(node.right, ast.BinOp):
+        if isinstance(node.right.op, ast.Mult):
+            inner = ast.BinOp(node.left, node.op, node.right.left)
+            yield ast.BinOp(inner, ast.Mult(), node.right.right)
+    if isinstance(node.op, ast.Mult) and isinstance(node.right, ast.BinOp):
+        if isinstance(node.right.op, signs):
+            product = ast.BinOp(node.left, ast.Mult(), node.right.left)
+            yield ast.BinOp(product, node.right.op, node.right.right)
+
+
+def _assignments(node: ast.AST) -> Iterator[ast.AST]:
+    """`=` and `+=`; `a[:] = …`, which writes into what others hold, and `a = b`, which shares it."""
+    if isinstance(node, ast.AugAssign):
+        yield ast.Assign([node.target], node.value)
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        return
+    (target,) = node.targets
+    if isinstance(target, ast.Name | ast.Subscript | ast.Attribute):
+        yield ast.AugAssign(copy.copy(target), ast.Add(), node.value)
+        if isinstance(node.value, ast.Name | ast.Subscript | ast.Attribute):
+            shared = ast.Call(ast.Attribute(node.value, "copy", ast.Load()), [], [])
+            yield ast.Assign([target], shared)
+    if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+        if isinstance(target.slice, ast.Slice) and not (target.slice.lower or target.slice.upper):
+            yield ast.Assign([ast.Name(target.value.id, ast.Store())], node.value)
+
+
+def _loops(node: ast.AST) -> Iterator[ast.AST]:
+    """A loop turned round, or over one step more or less."""
+    if isinstance(node, ast.For):
+        yield from (
+            ast.For(node.target, new, node.body, node.orelse) for new in _turned(node.iter)
+        )
+    if isinstance(node, ast.Call) and _called(node) in ("range", "arange"):
+        for k, part in enumerate(node.args):
+            for new in _beside(part):
+                yield ast.Call(node.func, [*node.args[:k], new, *node.args[k + 1 :]], [])
+        if len(node.args) == 2:
+            yield ast.Call(node.func, node.args[1:], [])
+    if isinstance(node, ast.Compare) and isinstance(node.comparators[0], ast.Constant):
+        for new in _beside(node.comparators[0]):
+            yield ast.Compare(node.left, node.ops, [new])
+
+
+def _turned(over: ast.expr) -> Iterator[ast.expr]:
+    reversing = isinstance(over, ast.Call) and _called(over) == "reversed"
+    if reversing:
+        assert isinstance(over, ast.Call)
+        yield from over.args[:1]
+    elif isinstance(over, ast.Call) and _called(over) == "range":
+        yield ast.Call(ast.Name("reversed", ast.Load()), [over], [])
+    elif isinstance(over, ast.Subscript):
+        yield over.value
+    else:
+        listed = ast.Call(ast.Name("list", ast.Load()), [over], [])
+        yield ast.Call(ast.Name("reversed", ast.Load()), [listed], [])
+
+
+def _of_order(family: Family, statement: ast.stmt) -> Iterator[Mend]:
+    """A line after the next one, in the loop beside it, out of its loop, or left out."""
+    around, field, index = family.slots[id(statement)]
+    if index is None or isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Return):
+        return
+    block = getattr(around, field)
+
+    def changed(moved: str, before: int, new: Sequence[ast.stmt], after: int) -> Mend:
+        body = [*block[:before], *new, *block[after:]]
+        return Mend(statement, lambda: family.with_body(around, field, body), moved=moved)
+
+    following = block[index + 1] if index + 1 < len(block) else None
+    if following is not None:
+        words = f"this line after `{_first_line(following)}`"
+        yield changed(words, index, [following, statement], index + 2)
+    if isinstance(following, ast.For):
+        inside = _block(following, [statement, *following.body])
+        yield changed("this line in the loop", index, [inside], index + 2)
+    if index and isinstance(loop := block[index - 1], ast.For):
+        inside = _block(loop, [*loop.body, statement])
+        yield changed("this line in the loop", index - 1, [inside], index + 1)
+    if isinstance(around, ast.For) and len(block) > 1 and index in (0, len(block) - 1):
+        smaller = _block(around, [s for s in block if s is not statement])
+        out = [smaller, statement] if index else [statement, smaller]
+        words = "this line outside of the loop"
+        yield Mend(statement, lambda: family.with_other(around, out), moved=words)
+    if len(block) > 1:
+        yield changed("this line left out", index, [], index + 1)
+
+
+def _block(loop: ast.For, body: list[ast.stmt]) -> ast.For:
+    return ast.copy_location(ast.For(loop.target, loop.iter, body, loop.orelse), loop)
+
+
+def _renamed(node: ast.AST, names: Iterable[str]) -> Iterator[ast.AST]:
+    if isinstance(node, ast.Name) and node.id in names:
+        yield from (ast.Name(name, node.ctx) for name in names if name != node.id)
+
+
+def _keyed(family: Family, node: ast.AST) -> Iterator[ast.AST]:
+    """Another of the keys and attributes that the same thing has: `cache["Z"]`, `self.b`."""
+    if isinstance(node, ast.Subscript) and _is_key(node.slice):
+        held = ast.unparse(node.value)
+        others = {n.slice.value for n in ast.walk(family.tree) if isinstance(n, ast.Subscript)
+                  and isinstance(n.slice, ast.Constant) and _is_key(n.slice)
+                  and ast.unparse(n.value) == held}  # fmt: skip
+        for key in sorted(others - {ast.literal_eval(node.slice)}):
+            yield ast.Subscript(node.value, ast.Constant(key), node.ctx)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        if node.value.id in ("np", "numpy", "math"):
+            return
+        others = {n.attr for n in ast.walk(family.tree) if isinstance(n, ast.Attribute)
+                  and isinstance(n.value, ast.Name) and n.value.id == node.value.id}  # fmt: skip
+        for attr in sorted(others - {node.attr}):
+            yield ast.Attribute(node.value, attr, node.ctx)
+
+
+def _is_key(index: ast.expr) -> bool:
+    return isinstance(index, ast.Constant) and isinstance(index.value, str)
+
+
+def _applied(node: ast.AST, functions: Sequence[ast.expr]) -> Iterator[ast.AST]:
+    """A function put around a value, another one in its place; a square; 1 − x for x."""
+    value = isinstance(node, ast.Name | ast.Subscript | ast.BinOp | ast.Attribute)
+    if value and isinstance(node, ast.expr) and not isinstance(getattr(node, "ctx", None), ast.Store):
+        yield from (ast.Call(function, [node], []) for function in functions)
+        yield ast.BinOp(node, ast.Pow(), ast.Constant(2))
+        yield ast.BinOp(ast.Constant(1), ast.Sub(), node)
+        yield ast.UnaryOp(ast.USub(), node)
+    if isinstance(node, ast.Call) and len(node.args) == 1:
+        yield from (ast.Call(f, node.args, []) for f in functions
+                    if ast.unparse(f) != ast.unparse(node.func))  # fmt: skip
+
+
+def _functions(tree: ast.Module) -> list[ast.expr]:
+    """What of one argument a file calls, and may have forgotten: np.tanh, its own sigmoid."""
+    found = {ast.unparse(n.func): n.func for n in ast.walk(tree)
+             if isinstance(n, ast.Call) and len(n.args) == 1 and _called(n) not in _REDUCTIONS}  # fmt: skip
+    own = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
+    named = ("np.tanh", "np.exp", "np.log")
+    return [found[text] for text in sorted(found) if text in named or text in own]
+
+
+_RULES: tuple[Callable[[ast.AST], Iterator[ast.AST]], ...] = (
+    _indices, _tuples, _arguments, _products, _reductions, _operations, _assignments, _loops,
+)  # fmt: skip

@@ -1,0 +1,170 @@
+"""The search for an edit of a person's code with which every number comes out right."""
+
+import ast
+import copy
+import functools
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from unrolled.checking.locating.runs import Repair, Runner, WatchedCode
+from unrolled.checking.mending.edits import Mend, narrow, turned_loops, wide
+from unrolled.checking.mending.trees import Family, Relative
+from unrolled.checking.running.watching import Watcher
+
+_MOST = 400  # edits that are tried, at some milliseconds each
+
+
+@dataclass(frozen=True)
+class Mended:
+    """An edit that makes everything right: `node` is what it changes, `words` say to what; `quantity`
+    is what is computed there then, at step t, if that is known.
+    """
+
+    node: ast.AST
+    words: str
+    quantity: str = ""
+    t: int | None = None
+
+
+def mended(runners: Sequence[Runner], repairs: Sequence[Repair], near: ast.AST) -> Mended | None:
+    """Return the edit, nearest to a node, with which everything is right on all runners' problems,
+    with `repairs` of other mistakes in place; None if there is none.
+    """
+    family = Family(runners[0].code.plain)
+    return _first(family, _nearest(family, near), runners, repairs)
+
+
+def with_loop_turned(runners: Sequence[Runner], repairs: Sequence[Repair] = ()) -> Mended | None:
+    """Return the loop that has only to run the other way round."""
+    family = Family(runners[0].code.plain)
+    return _first(family, turned_loops(family), runners, repairs)
+
+
+def _first(
+    family: Family, mends: Iterable[Mend], runners: Sequence[Runner], repairs: Sequence[Repair]
+) -> Mended | None:
+    whole = [{o.key for o in runner.run(repairs, quiet=True).outcome.outputs} for runner in runners]
+    for mend in itertools.islice(mends, _MOST):
+        code = MendedCode(runners[0].code, mend.make())
+        pairs = zip(runners, whole, strict=True)
+        if all(code.is_right(runner, repairs, outputs) for runner, outputs in pairs):
+            return code.described(runners[0], repairs, mend, family)
+    return None
+
+
+def _nearest(family: Family, near: ast.AST) -> Iterator[Mend]:
+    """Yield edits of the statement itself, of those that give its names their values, of the others in
+    its function, and of the other functions.
+    """
+    own, function = family.statement(near), family.function(near)
+    if own is None:
+        return
+    names = _names(function or family.tree)
+    inside = _statements(function or family.tree)
+    used = {n.id for n in ast.walk(own) if isinstance(n, ast.Name)}
+    making = [s for s in inside if s is not own and _assigned(s) & used]
+    for statement in (own, *sorted(making, key=lambda s: abs(s.lineno - own.lineno))):
+        yield from narrow(family, statement)
+    yield from wide(family, own, names)
+    rest = [s for s in inside if s is not own and s not in making]
+    for statement in sorted(rest, key=lambda s: abs(s.lineno - own.lineno)):
+        yield from narrow(family, statement)
+    for statement in making:
+        yield from wide(family, statement, names)
+    for other in ast.walk(family.tree):
+        if isinstance(other, ast.FunctionDef) and other is not function:
+            for statement in _statements(other):
+                yield from narrow(family, statement)
+
+
+def _statements(tree: ast.AST) -> list[ast.stmt]:
+    skipped = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Global)
+    return [n for n in ast.walk(tree)
+            if isinstance(n, ast.stmt) and n is not tree and not isinstance(n, skipped)]  # fmt: skip
+
+
+def _assigned(statement: ast.stmt) -> set[str]:
+    """The names that a statement gives values, or a part of one."""
+    targets: list[ast.expr] = []
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AugAssign | ast.For):
+        targets = [statement.target]
+    return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+
+
+def _names(scope: ast.AST) -> list[str]:
+    """The names that are given values in a function, its arguments among them."""
+    stored = {n.id for n in ast.walk(scope) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return sorted(stored | {n.arg for n in ast.walk(scope) if isinstance(n, ast.arg)} - {"self"})
+
+
+class MendedCode(WatchedCode):
+    """A person's code with one place changed; what is not to be watched runs as it stands."""
+
+    def __init__(self, code: WatchedCode, relative: Relative):
+        super().__init__(code.program, relative.tree)
+        self.code, self.relative = code, relative
+
+    def is_right(self, runner: Runner, repairs: Sequence[Repair], outputs: Collection[str]) -> bool:
+        """Return whether everything is right on a runner's problem, and nothing that was there is gone."""
+        moved = self._moved(repairs)
+        if moved is None:
+            return False
+        run = self._runner(runner).run(moved, quiet=True)
+        return run.fine and {*outputs} <= {o.key for o in run.outcome.outputs}
+
+    def _runner(self, runner: Runner) -> Runner:
+        mine = copy.copy(runner)
+        mine.code, mine.timeline, mine.loops, mine._most = self, None, {}, None
+        return mine
+
+    def _moved(self, repairs: Sequence[Repair]) -> list[Repair] | None:
+        """The repairs at the places where they are in the changed code; None where one is not there."""
+        if not repairs:
+            return []
+        places = {(p.kind, id(self.relative.origin(p.node))): p.number for p in self.places}
+        kept = [self.code.places[repair.place] for repair in repairs]
+        numbers = [places.get((place.kind, id(place.node))) for place in kept]
+        pairs = zip(repairs, numbers, strict=True)
+        moved = [replace(repair, place=number) for repair, number in pairs if number is not None]
+        return moved if len(moved) == len(repairs) else None
+
+    def to_run(self, watcher: Watcher, lazy: frozenset[int]) -> ast.Module:
+        """What is executed: instrumented only where something is to be seen, or could go on and on."""
+        seen = watcher.replacements or watcher.loops or not watcher.quiet or self.code.may_be_endless
+        return super().to_run(watcher, lazy) if seen else self.plain
+
+    def described(
+        self, runner: Runner, repairs: Sequence[Repair], mend: Mend, family: Family
+    ) -> Mended:
+        """Return the edit with what is computed where it was made."""
+        mine = self._runner(runner)
+        mine.places = self.places
+        run = mine.run(self._moved(repairs) or [])
+        for node in (mend.node, *family.above(mend.node)):
+            spots = [node, *(getattr(node, f) for f in ("value", "iter") if hasattr(node, f))]
+            numbers = {p.number for p in self.places if any(self._is_at(p.node, spot) for spot in spots)}
+            for event, found in zip(run.watcher.events, run.nodes, strict=True):
+                known = [n for n in found if n.kind in ("", "all")]
+                if event.place in numbers and known:
+                    return Mended(mend.node, mend.words, known[0].name, mine.step(event, run.watcher))
+            if isinstance(node, ast.stmt):
+                break
+        return Mended(mend.node, mend.words)
+
+    def _is_at(self, node: ast.AST, spot: object) -> bool:
+        """Whether a node of the changed code stands where one of the family's tree does."""
+        if self.relative.origin(node) is spot:
+            return True
+        return isinstance(spot, ast.expr) and id(spot) not in self._kept and _spot(node) == _spot(spot)
+
+    @functools.cached_property
+    def _kept(self) -> set[int]:
+        """What of the family's tree is in the changed code too."""
+        return {id(node) for node in ast.walk(self.plain)}
+
+
+def _spot(node: ast.AST) -> tuple[object, ...]:
+    return tuple(getattr(node, name, None) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"))

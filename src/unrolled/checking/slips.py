@@ -1,0 +1,83 @@
+"""Where no edited equation gives a person's numbers: an edit of their code that makes all numbers right."""
+
+import ast
+from collections.abc import Sequence
+from dataclasses import replace
+
+from unrolled import notation
+from unrolled.checking.describing.findings import equation_of, said_as, source_of
+from unrolled.checking.locating.runs import Repair, Runner
+from unrolled.checking.locating.search import Located
+from unrolled.checking.mending import Mended, mended, with_loop_turned
+from unrolled.checking.report import Cause, Finding
+
+Pair = tuple[Located, Finding]
+_MANY = 3  # findings, from which on one slip may be behind all of them
+
+
+def with_slips(
+    pairs: Sequence[Pair], runners: Sequence[Runner], repairs: Sequence[Repair]
+) -> list[Finding]:
+    """Return the findings on the plain problem, those that nothing explains with the edit that mends them;
+    or one in place of all, where one edit does.
+    """
+    found = [finding for _, finding in pairs]
+    if len(pairs) > 1 and (slip := with_loop_turned(runners)):
+        back = next((f for f in found if slip_of_loop(f, slip)), found[0])
+        return [_said(replace(back, quantity=_first_back(runners[0])), runners[0], slip)]
+    unsure = [located for located, finding in pairs if finding.cause.certainty != "exact"]
+    if (unsure or len(pairs) >= _MANY) and len(pairs) > 1:
+        near = (unsure or [located for located, _ in pairs])[0].place.node
+        if slip := mended(runners, [], near):
+            return [_said(found[0], runners[0], slip)]
+    return [
+        _mended(located, finding, runners, [r for r in repairs if r != located.repair])
+        if located in unsure
+        else finding
+        for located, finding in pairs
+    ]
+
+
+def _mended(
+    located: Located, finding: Finding, runners: Sequence[Runner], others: Sequence[Repair]
+) -> Finding:
+    slip = mended(runners, others, located.place.node)
+    return finding if slip is None else _said(finding, runners[0], slip)
+
+
+def without_place(finding: Finding, runners: Sequence[Runner]) -> Finding:
+    """Return a finding whose place was not made out with the edit that mends it, if one near its line does."""
+    nodes = ast.walk(runners[0].code.plain)
+    near = [n for n in nodes if isinstance(n, ast.stmt) and n.lineno == finding.line]
+    slip = mended(runners, [], near[-1]) if near else None
+    return finding if slip is None else _said(finding, runners[0], slip)
+
+
+def slip_of_loop(finding: Finding, slip: Mended) -> bool:
+    """Return whether a finding lies in the loop that has to be turned."""
+    line, end = getattr(slip.node, "lineno", 0), getattr(slip.node, "end_lineno", 0)
+    return finding.line is not None and line <= finding.line <= end
+
+
+def _first_back(runner: Runner) -> str:
+    """The gradient that first needs what the step after hands back."""
+    table = runner.truth.table
+    links = {f"d{state}_next" for state in table.step.states}
+    return next(e.name for e in table.of("backward") if links & set(e.expression.names))
+
+
+def _said(finding: Finding, runner: Runner, slip: Mended) -> Finding:
+    node = slip.node
+    line, column = int(getattr(node, "lineno", 0)), int(getattr(node, "col_offset", 0)) + 1
+    cause = Cause("slip", "exact", f"with {slip.words} every number is right.")
+    quantity = said_as(slip.quantity) or finding.quantity
+    same = quantity == finding.quantity
+    return replace(
+        finding, quantity=quantity, t=finding.t if same else slip.t,
+        name=finding.name if same else ast.unparse(node).splitlines()[0][:60],
+        line=line, column=column, source=source_of(runner, line),
+        worst=finding.worst if same else None, shape=finding.shape if same else None,
+        expected_shape=finding.expected_shape if same else "",
+        equation=finding.equation if same else equation_of(runner, quantity), cause=cause,
+        message=f"{notation.entry(quantity).text}: {cause.message}",
+    )  # fmt: skip
