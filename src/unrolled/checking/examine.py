@@ -322,7 +322,7 @@ class Check:
             return []
         found = second_call(runner, run)[:1]
         if found and not second_call(runner, runner.run(again="all")):
-            where = self._where_written(runner, KEPT)
+            where = self._where_written(KEPT)
             self.choices.append(
                 f"what the forward keeps for the backward is changed in place{where}: a second call of "
                 "the backward needs another forward"
@@ -332,19 +332,23 @@ class Check:
 
     def _changed(self) -> list[str]:
         """What their code changes in the arrays that it is given: no mistake, but a choice to know of."""
-        runner = self._runner("plain")
         return [
-            f"{name} is changed in place{self._where_written(runner, name)}: whoever passes it in has "
+            f"{name} is changed in place{self._where_written(name)}: whoever passes it in has "
             "other numbers afterwards"
             for name in self._first.outcome.changed
         ]
 
-    def _where_written(self, runner: Runner, name: str) -> str:
-        """The line that fails once an argument cannot be written to, in words; "" if none does."""
-        watcher = Watcher(quiet=True)
+    def _where_written(self, name: str) -> str:
+        """The line in which an argument is written to, in words; "" if none is known."""
+        line = self._line_written(name)
+        return f" in line {line}" if line else ""
+
+    def _line_written(self, name: str) -> int | None:
+        """The line that fails once an argument cannot be written to; None if none does."""
+        runner, watcher = self._runner("plain"), Watcher(quiet=True)
         error = self.code.run(runner.plan, watcher, runner.problem, locked=(name,)).error
         spot = crash_spot(self.program.path, error) if "read-only" in str(error) else None
-        return f" in line {spot[0]}" if spot else ""
+        return spot[0] if spot else None
 
     def _found(self) -> list[Finding]:
         """Return the findings, with the edits of their code that mend what no equation explains."""
@@ -355,7 +359,8 @@ class Check:
             return others
         runners = [self._runner("plain"), self._runner("other sizes")]
         self.unlocated = [without_place(one, runners) for one in self.unlocated if not plain]
-        return [*with_slips(plain, runners, self.repairs), *others]
+        written = next(filter(None, map(self._line_written, self._first.outcome.changed)), None)
+        return [*with_slips(plain, runners, self.repairs, written), *others]
 
     def _described(self) -> list[tuple[str, Located, Finding]]:
         """Describe each mistake by what their code computes there when everything else is right."""

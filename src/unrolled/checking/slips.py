@@ -16,26 +16,41 @@ _MANY = 3  # findings, from which on one slip may be behind all of them
 
 
 def with_slips(
-    pairs: Sequence[Pair], runners: Sequence[Runner], repairs: Sequence[Repair]
+    pairs: Sequence[Pair], runners: Sequence[Runner], repairs: Sequence[Repair], written: int | None
 ) -> list[Finding]:
     """Return the findings on the plain problem, those that nothing explains with the edit that mends them;
-    or one in place of all, where one edit does.
+    or one in place of all, where one edit does. In the line `written` they change what they are given.
     """
     found = [finding for _, finding in pairs]
     if len(pairs) > 1 and (slip := with_loop_turned(runners)):
-        back = next((f for f in found if slip_of_loop(f, slip)), found[0])
+        back = next((f for f in found if _is_inside(f, slip)), found[0])
         return [_said(replace(back, quantity=_first_back(runners[0])), runners[0], slip)]
     unsure = [located for located, finding in pairs if finding.cause.certainty != "exact"]
-    if (unsure or len(pairs) >= _MANY) and len(pairs) > 1:
-        near = (unsure or [located for located, _ in pairs])[0].place.node
-        if slip := mended(runners, [], near):
-            return [_said(found[0], runners[0], slip)]
+    alone = bool(unsure) or len(pairs) >= _MANY
+    if alone and (slip := mended(runners, [], _near(pairs[0], runners[0], written))):
+        return [_said(found[0], runners[0], slip)]
+    if len(pairs) == 1:
+        return found
     return [
         _mended(located, finding, runners, [r for r in repairs if r != located.repair])
         if located in unsure
         else finding
         for located, finding in pairs
     ]
+
+
+def _near(pair: Pair, runner: Runner, written: int | None) -> ast.AST:
+    """Where to begin: at the place that was made out, or, of a state that is another one, where they write
+    into what they were given.
+    """
+    located, finding = pair
+    there = _statements(runner, written) if finding.cause.id == "start" else []
+    return there[-1] if there else located.place.node
+
+
+def _statements(runner: Runner, line: int | None) -> list[ast.stmt]:
+    nodes = ast.walk(runner.code.plain)
+    return [node for node in nodes if isinstance(node, ast.stmt) and node.lineno == line]
 
 
 def _mended(
@@ -47,14 +62,16 @@ def _mended(
 
 def without_place(finding: Finding, runners: Sequence[Runner]) -> Finding:
     """Return a finding whose place was not made out with the edit that mends it, if one near its line does."""
-    nodes = ast.walk(runners[0].code.plain)
-    near = [n for n in nodes if isinstance(n, ast.stmt) and n.lineno == finding.line]
+    near = _statements(runners[0], finding.line)
     slip = mended(runners, [], near[-1]) if near else None
-    return finding if slip is None else _said(finding, runners[0], slip)
+    if slip is None:
+        return finding
+    said = _said(finding, runners[0], slip)
+    return replace(said, message=f"{finding.message}; {said.cause.message}")
 
 
-def slip_of_loop(finding: Finding, slip: Mended) -> bool:
-    """Return whether a finding lies in the loop that has to be turned."""
+def _is_inside(finding: Finding, slip: Mended) -> bool:
+    """Whether a finding lies in the loop that has to be turned."""
     line, end = getattr(slip.node, "lineno", 0), getattr(slip.node, "end_lineno", 0)
     return finding.line is not None and line <= finding.line <= end
 
@@ -70,7 +87,8 @@ def _said(finding: Finding, runner: Runner, slip: Mended) -> Finding:
     node = slip.node
     line, column = int(getattr(node, "lineno", 0)), int(getattr(node, "col_offset", 0)) + 1
     cause = Cause("slip", "exact", f"with {slip.words} every number is right.")
-    quantity = said_as(slip.quantity) or finding.quantity
+    of_logits = slip.quantity == "log_y_hat"  # which a report calls ŷ, or the loss, as it was found
+    quantity = said_as("" if of_logits else slip.quantity) or finding.quantity
     same = quantity == finding.quantity
     return replace(
         finding, quantity=quantity, t=finding.t if same else slip.t,

@@ -205,10 +205,10 @@ def taken_apart(
 ) -> dict[str, Array]:
     """Return the legend's parameters (or gradients) that an assembled array holds in a reading."""
     if quantity[:1] == "[":
-        held = quantity[1:-1].split()
-        x = len(array) - n_a * (len(held) - 1)  # rows of x, where one of them is x
-        ends = np.cumsum([x if part == "x" else n_a for part in held])
-        return dict(zip(held, np.split(array, ends[:-1]), strict=True))
+        names = quantity[1:-1].split()
+        x = len(array) - n_a * (len(names) - 1)  # rows of x, where one of them is x
+        ends = np.cumsum([x if name == "x" else n_a for name in names])
+        return dict(zip(names, np.split(array, ends[:-1]), strict=True))
     if quantity[:1] == "d":
         inner = taken_apart(quantity[1:], array, cell, n_a, reading)
         return {f"d{name}": part for name, part in inner.items()}

@@ -1,8 +1,8 @@
 """What the syntax of the functions that run says: the cell, the layout, the order of [a; x], integers."""
 
 import ast
-import functools
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any

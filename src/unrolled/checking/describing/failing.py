@@ -27,6 +27,8 @@ def fails_at(runner: Runner, located: Located) -> bool:
     found = None if located.run.outcome.error is None else _failed(runner, located)
     if found is None:
         return False
+    if any(located.place.node is node for node in ast.walk(found[0])):
+        return True
     numbers = [place.number for place in runner.places if place.node is found[0]]
     return root(runner.places, located.place.number) in [
         root(runner.places, number) for number in numbers

@@ -8,11 +8,13 @@ import numpy as np
 
 from unrolled import notation
 from unrolled.checking.calling import Output
+from unrolled.checking.calling.layouts import parts
 from unrolled.checking.describing.absent import name_absence
 from unrolled.checking.describing.failing import fails_at, name_failure
 from unrolled.checking.describing.overflowing import name_overflow
 from unrolled.checking.describing.translating import translated
 from unrolled.checking.describing.witnessing import events_at, of_part, share_place, witnesses
+from unrolled.checking.locating.missing import crashed
 from unrolled.checking.locating.places import bare, crash_spot, is_load
 from unrolled.checking.locating.runs import Run, Runner, node_set
 from unrolled.checking.locating.search import Located
@@ -51,8 +53,12 @@ def finding(runner: Runner, located: Located, fixed: Sequence[tuple[Runner, Run]
 
 def _said_as(runner: Runner, located: Located, name: str) -> str:
     """The quantity in the legend's best-known words: log ŷ is the prediction's, or, where that is
-    right, the loss's.
+    right, the loss's; [a; x] of the way back is the first gradient's that is made from it.
     """
+    wrong = [output.quantity for output in located.run.wrong]
+    if located.node.name.startswith("[a") and wrong and all(q[:1] == "d" for q in wrong):
+        weights = [q for q in wrong if q[:2] == "dW" and parts(q, runner.problem.cell)]
+        return parts(weights[0], runner.problem.cell)[0] if weights else name
     if name != "log_y_hat":
         return said_as(name)
     return "loss" if Node("y_hat", located.node.t) in node_set(located.run, runner) else "y_hat"
@@ -75,7 +81,8 @@ def _stopped(runner: Runner, run: Run, error: BaseException) -> Finding:
     """Return the finding where their code failed, and no replaced value lets it go on."""
     spot = crash_spot(runner.program.path, error)
     line = spot[0] if spot else None
-    quantity = next((n.name for n in runner.order.needs if n not in node_set(run, runner)), "")
+    lacking = [n for n in runner.order.needs if n not in node_set(run, runner)]
+    quantity = next((node.name for node in (*crashed(runner, run), *lacking)), "")
     message = f"their code failed here on a valid problem: {type(error).__name__}: {error}"
     return Finding(
         quantity=said_as(quantity), name="", file=str(runner.program.path), line=line,
@@ -172,9 +179,11 @@ def _cause(
     node, run = located.node, located.run
     if located.repair.form == "loop":
         return _left_out(runner, located)
-    overflows = name in _OF_LOGITS and not all(np.all(np.isfinite(w.theirs)) for w in seen)
-    if runner.forward_only or overflows:
+    if runner.forward_only:
         return name_overflow(runner, located)
+    if name in _OF_LOGITS and not all(np.all(np.isfinite(w.theirs)) for w in seen):
+        cause = name_cause(name, seen)
+        return cause if cause.certainty == "exact" else name_overflow(runner, located)
     if node.t is None and node.name in runner.truth.starts:
         return _start(runner, located)
     failed = fails_at(runner, located)

@@ -59,7 +59,7 @@ class Candidates:
                     yield self._candidate(node, place, form, self.begun[order], turn=turn)
         if node.t is None and node.name in self.runner.truth.starts:
             return
-        for place in self._failing:
+        for place in self._failing if self._has_room(node) else ():
             for form in self._forms(node, place, None):
                 yield self._candidate(node, place, form, len(events), lazy=True)
         yield from self._short_loops(node)
@@ -108,7 +108,10 @@ class Candidates:
             for k in range(len(reading.gates) - size + 1)
         ]
         T = self.runner.problem.T
-        first, last = {0, min(1, T - 1)}, {T - 1, max(T - 2, 0)}  # the first may be right: there a = a0
+        first, last = (
+            {0, min(1, T - 1)},
+            {T - 1, max(T - 2, 0)},
+        )  # the first may be right: there a = a0
         stacked = [
             ([form.format("c_tilde" if g == "c" and "z" not in form else g) for g in run], t)
             for run in runs
@@ -128,6 +131,19 @@ class Candidates:
         elsewhere = node.name in self._held[place.number]
         repair = Repair(place.number, node.name, form, lazy, turn)
         return Candidate(node, repair, order, self._names(place, node), elsewhere)
+
+    def _has_room(self, node: Node) -> bool:
+        """Whether something failed that may be a quantity: a number, or a row of them, fits in everywhere."""
+        if any(self._names(place, node) for place in self._failing):
+            return True
+        shape = np.shape(np.asarray(self.runner.value(node.name, node.t)))
+        return bool(shape) and min(shape) > 1 and not self._is_kept_nowhere
+
+    @cached_property
+    def _is_kept_nowhere(self) -> bool:
+        """Whether something was computed, and failed only where it was to be kept."""
+        inside = {place.number for place in self._failing if place.kind == "assigned"}
+        return bool(self.events) and self.events[-1].place in inside
 
     def _short_loops(self, node: Node) -> Iterator[Candidate]:
         """Yield the loops over time that leave a quantity's step out."""

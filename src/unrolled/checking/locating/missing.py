@@ -40,7 +40,7 @@ def missing_nodes(
     at_steps = {node for node in known if node.t is not None and not node.kind}
     certain = known | order.ancestors(at_steps, given)
     doubted = [n for n in order.needs if n in implied - certain and n.t is not None]
-    nodes = [*starts, *_crashed(runner, run), *found, *later, *(n for n in doubted if n in wanted)]
+    nodes = [*starts, *crashed(runner, run), *found, *later, *(n for n in doubted if n in wanted)]
     return list(dict.fromkeys(nodes)) if every else _first_of_each(nodes)
 
 
@@ -63,7 +63,7 @@ def _stacked(runner: Runner, run: Run, implied: set[Node]) -> list[Node]:
     return [node for name in formed for node in (Node(name, runner.problem.T - 1), Node(name))]
 
 
-def _crashed(runner: Runner, run: Run) -> list[Node]:
+def crashed(runner: Runner, run: Run) -> list[Node]:
     """Return what the statement in which the code failed should give: even if a part of it looks right."""
     inside = failing(runner.places, runner.program.path, run.error)
     if not inside or not run.watcher.events:
@@ -72,7 +72,9 @@ def _crashed(runner: Runner, run: Run) -> list[Node]:
     statement = runner.places[root(runner.places, inside[0].number)]
     names = {n for target in statement.targets for n in meant(target, runner.problem.cell)}
     found = [Node(name, t) for name in sorted(names)]
-    return [n for n in found if n in runner.order.needs or (t is not None and _is_of_step(runner, n))]
+    return [
+        n for n in found if n in runner.order.needs or (t is not None and _is_of_step(runner, n))
+    ]
 
 
 def _is_of_step(runner: Runner, node: Node) -> bool:

@@ -6,13 +6,15 @@ lines, `=` and `+=`, a line inside or outside of a loop. Nothing here knows a ce
 
 import ast
 import copy
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from unrolled.checking.mending.trees import Family, Relative
 
 _PRODUCTS = ("dot", "matmul")
 _REDUCTIONS = ("sum", "mean", "max")
+_SIZED = ("zeros", "ones", "empty", "range", "arange", "reshape", "full")
 
 
 class Mend(NamedTuple):
@@ -35,16 +37,20 @@ def narrow(family: Family, statement: ast.stmt) -> Iterator[Mend]:
     """Yield the edits of a statement that need no other name: of indices, loops, operands, order."""
     yield from _of_order(family, statement)
     for node in _own(statement):
-        for rule in _RULES:
+        for rule in _RULES if _use(family, node) != "size" else (_loops,):
             for new in rule(node):
                 yield _exchanged(family, node, new)
 
 
-def wide(family: Family, statement: ast.stmt, names: Sequence[str]) -> Iterator[Mend]:
-    """Yield the edits that put another name, another key, a function or a square into a statement."""
+def wide(family: Family, statement: ast.stmt) -> Iterator[Mend]:
+    """Yield the edits that put another name, another key or a function into a statement."""
     functions = _functions(family.tree)
+    scope = family.function(statement) or family.tree
+    names = _names(family, scope)
     for node in _own(statement):
-        for new in (*_renamed(node, names), *_keyed(family, node), *_applied(node, functions)):
+        use = _use(family, node)
+        applied = _applied(node, functions) if use == "value" else ()
+        for new in (*_renamed(node, names.get(use, [])), *_keyed(family, node), *applied):
             yield _exchanged(family, node, new)
 
 
@@ -89,7 +95,7 @@ def _indices(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _beside(index: ast.expr) -> Iterator[ast.expr]:
-    """t as t − 1 and t + 1, t − 1 as t; a slice cut at its other side."""
+    """Beside t are t − 1 and t + 1, beside t − 1 is t; a slice is cut at its other side."""
     if isinstance(index, ast.Name):
         yield from (ast.BinOp(index, op, ast.Constant(1)) for op in (ast.Sub(), ast.Add()))
     elif isinstance(index, ast.BinOp) and isinstance(index.op, ast.Add | ast.Sub):
@@ -181,20 +187,25 @@ def _operations(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _brackets(node: ast.BinOp) -> Iterator[ast.AST]:
-    """x · 1 − y as x · (1 − y), and the other way round."""
-    signs = ast.Add | ast.Sub
-    if isinstance(node.op, signs) and isinstance(node.left, ast.BinOp):
-        if isinstance(node.left.op, ast.Mult):
-            inner = ast.BinOp(node.left.right, node.op, node.right)
-            yield ast.BinOp(node.left.left, ast.Mult(), inner)
-    if isinstance(node.op, signs) and isinstance(node.right, ast.BinOp):
-        if isinstance(node.right.op, ast.Mult):
-            inner = ast.BinOp(node.left, node.op, node.right.left)
-            yield ast.BinOp(inner, ast.Mult(), node.right.right)
-    if isinstance(node.op, ast.Mult) and isinstance(node.right, ast.BinOp):
-        if isinstance(node.right.op, signs):
-            product = ast.BinOp(node.left, ast.Mult(), node.right.left)
-            yield ast.BinOp(product, node.right.op, node.right.right)
+    """A bracket closed late or early: x · 1 − y as x · (1 − y), and the other way round."""
+    signs, left, right = ast.Add | ast.Sub, node.left, node.right
+    if isinstance(node.op, signs) and _is_product(left):
+        inner = ast.BinOp(left.right, node.op, right)
+        yield ast.BinOp(left.left, ast.Mult(), inner)
+    if isinstance(node.op, signs) and _is_product(right):
+        inner = ast.BinOp(left, node.op, right.left)
+        yield ast.BinOp(inner, ast.Mult(), right.right)
+    if (
+        isinstance(node.op, ast.Mult)
+        and isinstance(right, ast.BinOp)
+        and isinstance(right.op, signs)
+    ):
+        product = ast.BinOp(left, ast.Mult(), right.left)
+        yield ast.BinOp(product, right.op, right.right)
+
+
+def _is_product(node: ast.expr) -> TypeGuard[ast.BinOp]:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
 
 
 def _assignments(node: ast.AST) -> Iterator[ast.AST]:
@@ -209,17 +220,26 @@ def _assignments(node: ast.AST) -> Iterator[ast.AST]:
         if isinstance(node.value, ast.Name | ast.Subscript | ast.Attribute):
             shared = ast.Call(ast.Attribute(node.value, "copy", ast.Load()), [], [])
             yield ast.Assign([target], shared)
-    if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
-        if isinstance(target.slice, ast.Slice) and not (target.slice.lower or target.slice.upper):
-            yield ast.Assign([ast.Name(target.value.id, ast.Store())], node.value)
+    if isinstance(target, ast.Subscript) and _is_whole(target.slice):
+        yield ast.Assign([_stored(target.value)], node.value)
+
+
+def _is_whole(index: ast.expr) -> bool:
+    return isinstance(index, ast.Slice) and not (index.lower or index.upper or index.step)
+
+
+def _stored(node: ast.expr) -> ast.expr:
+    """What is read in a target, as a target."""
+    stored = copy.copy(node)
+    if isinstance(stored, ast.Name | ast.Attribute | ast.Subscript):
+        stored.ctx = ast.Store()
+    return stored
 
 
 def _loops(node: ast.AST) -> Iterator[ast.AST]:
     """A loop turned round, or over one step more or less."""
     if isinstance(node, ast.For):
-        yield from (
-            ast.For(node.target, new, node.body, node.orelse) for new in _turned(node.iter)
-        )
+        yield from (ast.For(node.target, new, node.body, node.orelse) for new in _turned(node.iter))
     if isinstance(node, ast.Call) and _called(node) in ("range", "arange"):
         for k, part in enumerate(node.args):
             for new in _beside(part):
@@ -284,36 +304,58 @@ def _renamed(node: ast.AST, names: Iterable[str]) -> Iterator[ast.AST]:
         yield from (ast.Name(name, node.ctx) for name in names if name != node.id)
 
 
+def _names(family: Family, scope: ast.AST) -> dict[str, list[str]]:
+    """The names that have values in a function, its arguments among them, by how they are used."""
+    nodes = [n for n in ast.walk(scope) if isinstance(n, ast.Name)]
+    own = {n.id for n in nodes if isinstance(n.ctx, ast.Store)}
+    own |= {n.arg for n in ast.walk(scope) if isinstance(n, ast.arg)}
+    used: dict[str, list[str]] = {}
+    for use, name in sorted({(_use(family, n), n.id) for n in nodes if n.id in own}):
+        used.setdefault(use, []).append(name)
+    return used
+
+
+def _use(family: Family, node: ast.AST) -> str:
+    """How a name is used: indexed, as a size, or as a value."""
+    above = [n for n in itertools.islice(family.above(node), 3) if not isinstance(n, ast.Slice)]
+    if len(above) > 1 and isinstance(above[0], ast.Tuple | ast.BinOp):
+        above = above[1:] if isinstance(above[1], ast.Subscript) else above
+    if above and isinstance(above[0], ast.Subscript):
+        return "indexed" if above[0].value is node else "index"
+    calls = [n for n in above[:2] if isinstance(n, ast.Call)]
+    return "size" if any(_called(call) in _SIZED for call in calls) else "value"
+
+
 def _keyed(family: Family, node: ast.AST) -> Iterator[ast.AST]:
     """Another of the keys and attributes that the same thing has: `cache["Z"]`, `self.b`."""
-    if isinstance(node, ast.Subscript) and _is_key(node.slice):
+    if isinstance(node, ast.Subscript) and (key := _key(node)):
+        alike = [n for n in ast.walk(family.tree) if isinstance(n, ast.Subscript) and _key(n)]
         held = ast.unparse(node.value)
-        others = {n.slice.value for n in ast.walk(family.tree) if isinstance(n, ast.Subscript)
-                  and isinstance(n.slice, ast.Constant) and _is_key(n.slice)
-                  and ast.unparse(n.value) == held}  # fmt: skip
-        for key in sorted(others - {ast.literal_eval(node.slice)}):
-            yield ast.Subscript(node.value, ast.Constant(key), node.ctx)
+        for other in sorted({_key(n) for n in alike if ast.unparse(n.value) == held} - {key}):
+            yield ast.Subscript(node.value, ast.Constant(other), node.ctx)
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        if node.value.id in ("np", "numpy", "math"):
-            return
-        others = {n.attr for n in ast.walk(family.tree) if isinstance(n, ast.Attribute)
-                  and isinstance(n.value, ast.Name) and n.value.id == node.value.id}  # fmt: skip
-        for attr in sorted(others - {node.attr}):
+        named = [n for n in ast.walk(family.tree) if isinstance(n, ast.Attribute)]
+        of = node.value.id
+        attributes = {n.attr for n in named if isinstance(n.value, ast.Name) and n.value.id == of}
+        for attr in sorted(attributes - {node.attr}) if of not in ("np", "numpy", "math") else ():
             yield ast.Attribute(node.value, attr, node.ctx)
 
 
-def _is_key(index: ast.expr) -> bool:
-    return isinstance(index, ast.Constant) and isinstance(index.value, str)
+def _key(node: ast.Subscript) -> str:
+    """The string that something is indexed with; "" where it is none."""
+    key = node.slice.value if isinstance(node.slice, ast.Constant) else ""
+    return key if isinstance(key, str) else ""
 
 
 def _applied(node: ast.AST, functions: Sequence[ast.expr]) -> Iterator[ast.AST]:
-    """A function put around a value, another one in its place; a square; 1 − x for x."""
+    """A function put around a value, or another one in its place."""
     value = isinstance(node, ast.Name | ast.Subscript | ast.BinOp | ast.Attribute)
-    if value and isinstance(node, ast.expr) and not isinstance(getattr(node, "ctx", None), ast.Store):
+    if (
+        value
+        and isinstance(node, ast.expr)
+        and not isinstance(getattr(node, "ctx", None), ast.Store)
+    ):
         yield from (ast.Call(function, [node], []) for function in functions)
-        yield ast.BinOp(node, ast.Pow(), ast.Constant(2))
-        yield ast.BinOp(ast.Constant(1), ast.Sub(), node)
-        yield ast.UnaryOp(ast.USub(), node)
     if isinstance(node, ast.Call) and len(node.args) == 1:
         yield from (ast.Call(f, node.args, []) for f in functions
                     if ast.unparse(f) != ast.unparse(node.func))  # fmt: skip

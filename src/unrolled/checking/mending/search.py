@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from unrolled.checking.locating.runs import Repair, Runner, WatchedCode
 from unrolled.checking.mending.edits import Mend, narrow, turned_loops, wide
 from unrolled.checking.mending.trees import Family, Relative
+from unrolled.checking.recognising import Node
+from unrolled.checking.running.program import called_names
 from unrolled.checking.running.watching import Watcher
 
-_MOST = 400  # edits that are tried, at some milliseconds each
+_MOST = 300  # edits that are tried, at some milliseconds each
+_MOST_WITH_REPAIRS = 40  # which are watched, and take longer
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,9 @@ def with_loop_turned(runners: Sequence[Runner], repairs: Sequence[Repair] = ()) 
 def _first(
     family: Family, mends: Iterable[Mend], runners: Sequence[Runner], repairs: Sequence[Repair]
 ) -> Mended | None:
+    most = _MOST_WITH_REPAIRS if repairs else _MOST
     whole = [{o.key for o in runner.run(repairs, quiet=True).outcome.outputs} for runner in runners]
-    for mend in itertools.islice(mends, _MOST):
+    for mend in itertools.islice(mends, most):
         code = MendedCode(runners[0].code, mend.make())
         pairs = zip(runners, whole, strict=True)
         if all(code.is_right(runner, repairs, outputs) for runner, outputs in pairs):
@@ -54,28 +58,35 @@ def _first(
 
 
 def _nearest(family: Family, near: ast.AST) -> Iterator[Mend]:
-    """Yield edits of the statement itself, of those that give its names their values, of the others in
-    its function, and of the other functions.
+    """Yield edits of the statement itself, of those that give its names their values and of the functions
+    that it calls, of the others in its function, and of the other functions.
     """
     own, function = family.statement(near), family.function(near)
     if own is None:
         return
-    names = _names(function or family.tree)
     inside = _statements(function or family.tree)
     used = {n.id for n in ast.walk(own) if isinstance(n, ast.Name)}
     making = [s for s in inside if s is not own and _assigned(s) & used]
-    for statement in (own, *sorted(making, key=lambda s: abs(s.lineno - own.lineno))):
+    names = set().union(*map(called_names, [own, *making]))
+    called = [f for f in _functions(family.tree) if f.name in names]
+    first = [own, *(s for f in called for s in _statements(f)), *_by_distance(making, own)]
+    for statement in first:
         yield from narrow(family, statement)
-    yield from wide(family, own, names)
-    rest = [s for s in inside if s is not own and s not in making]
-    for statement in sorted(rest, key=lambda s: abs(s.lineno - own.lineno)):
-        yield from narrow(family, statement)
-    for statement in making:
-        yield from wide(family, statement, names)
-    for other in ast.walk(family.tree):
-        if isinstance(other, ast.FunctionDef) and other is not function:
+        yield from wide(family, statement)
+    for statement in _by_distance(inside, own):
+        yield from narrow(family, statement) if statement not in first else ()
+    for other in _functions(family.tree):
+        if other is not function and other not in called:
             for statement in _statements(other):
                 yield from narrow(family, statement)
+
+
+def _by_distance(statements: Iterable[ast.stmt], of: ast.stmt) -> list[ast.stmt]:
+    return sorted(statements, key=lambda s: abs(s.lineno - of.lineno))
+
+
+def _functions(tree: ast.AST) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
 
 
 def _statements(tree: ast.AST) -> list[ast.stmt]:
@@ -85,19 +96,19 @@ def _statements(tree: ast.AST) -> list[ast.stmt]:
 
 
 def _assigned(statement: ast.stmt) -> set[str]:
-    """The names that a statement gives values, or a part of one."""
+    """The names that a statement gives values, whole or in a part."""
     targets: list[ast.expr] = []
     if isinstance(statement, ast.Assign):
         targets = statement.targets
-    elif isinstance(statement, ast.AugAssign | ast.For):
+    elif isinstance(statement, ast.AugAssign):
         targets = [statement.target]
-    return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
-
-
-def _names(scope: ast.AST) -> list[str]:
-    """The names that are given values in a function, its arguments among them."""
-    stored = {n.id for n in ast.walk(scope) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return sorted(stored | {n.arg for n in ast.walk(scope) if isinstance(n, ast.arg)} - {"self"})
+    targets = [e for t in targets for e in (t.elts if isinstance(t, ast.Tuple) else [t])]
+    names = set()
+    for target in targets:
+        while isinstance(target, ast.Subscript | ast.Attribute):
+            target = target.value
+        names |= {target.id} if isinstance(target, ast.Name) else set()
+    return names
 
 
 class MendedCode(WatchedCode):
@@ -107,7 +118,9 @@ class MendedCode(WatchedCode):
         super().__init__(code.program, relative.tree)
         self.code, self.relative = code, relative
 
-    def is_right(self, runner: Runner, repairs: Sequence[Repair], outputs: Collection[str]) -> bool:
+    def is_right(
+        self, runner: Runner, repairs: Sequence[Repair], outputs: Collection[object]
+    ) -> bool:
         """Return whether everything is right on a runner's problem, and nothing that was there is gone."""
         moved = self._moved(repairs)
         if moved is None:
@@ -133,7 +146,9 @@ class MendedCode(WatchedCode):
 
     def to_run(self, watcher: Watcher, lazy: frozenset[int]) -> ast.Module:
         """What is executed: instrumented only where something is to be seen, or could go on and on."""
-        seen = watcher.replacements or watcher.loops or not watcher.quiet or self.code.may_be_endless
+        seen = (
+            watcher.replacements or watcher.loops or not watcher.quiet or self.code.may_be_endless
+        )
         return super().to_run(watcher, lazy) if seen else self.plain
 
     def described(
@@ -145,20 +160,29 @@ class MendedCode(WatchedCode):
         run = mine.run(self._moved(repairs) or [])
         for node in (mend.node, *family.above(mend.node)):
             spots = [node, *(getattr(node, f) for f in ("value", "iter") if hasattr(node, f))]
-            numbers = {p.number for p in self.places if any(self._is_at(p.node, spot) for spot in spots)}
+            numbers = {
+                p.number for p in self.places if any(self._is_at(p.node, spot) for spot in spots)
+            }
             for event, found in zip(run.watcher.events, run.nodes, strict=True):
-                known = [n for n in found if n.kind in ("", "all")]
+                known = [n for n in found if n.kind in ("", "all") and self._is_computed(n, mine)]
                 if event.place in numbers and known:
-                    return Mended(mend.node, mend.words, known[0].name, mine.step(event, run.watcher))
+                    return Mended(
+                        mend.node, mend.words, known[0].name, mine.step(event, run.watcher)
+                    )
             if isinstance(node, ast.stmt):
                 break
         return Mended(mend.node, mend.words)
+
+    def _is_computed(self, node: Node, runner: Runner) -> bool:
+        return node in runner.order.needs or node.name.removesuffix("_prev") in runner.truth.initial
 
     def _is_at(self, node: ast.AST, spot: object) -> bool:
         """Whether a node of the changed code stands where one of the family's tree does."""
         if self.relative.origin(node) is spot:
             return True
-        return isinstance(spot, ast.expr) and id(spot) not in self._kept and _spot(node) == _spot(spot)
+        return (
+            isinstance(spot, ast.expr) and id(spot) not in self._kept and _spot(node) == _spot(spot)
+        )
 
     @functools.cached_property
     def _kept(self) -> set[int]:
@@ -167,4 +191,7 @@ class MendedCode(WatchedCode):
 
 
 def _spot(node: ast.AST) -> tuple[object, ...]:
-    return tuple(getattr(node, name, None) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"))
+    return tuple(
+        getattr(node, name, None)
+        for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")
+    )

@@ -204,6 +204,9 @@ def _neighbours(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
         if scope.wild and node.name in scope.table.per_step:
             for by in (-1, 1):
                 yield Rewrite("neighbour", WILD, _named(scope.moved(name, by), node))
+    given = {"x": "y", "y": "x"}.get(node.name)
+    if given in scope.table.shapes:  # where both are symbols of one alphabet
+        yield Rewrite("neighbour", 1.3, _named(given, node))
     if scope.wild:
         yield Rewrite("missing_factor", WILD, ONE)
 
@@ -525,6 +528,8 @@ def _reduction(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
             kind = "softmax_not_shifted" if name == "over_features" else "other_axis"
             yield Rewrite(kind, 1.5, Expression("log", (total,), node.shape))
             yield Rewrite("log_missing", 1.6, total)
+        summed_up = Expression("over_features", node.operands, node.shape)
+        yield Rewrite("not_applied", 1.6, Expression("log", (summed_up,), node.shape), exp)
     if node.operation not in ("over_batch", "over_features"):
         return
     (operand,) = node.operands
@@ -579,6 +584,17 @@ def node_named(operation: str, node: Expression) -> Expression:
     return Expression(operation, node.operands, node.shape)
 
 
+def _of_exponentials(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
+    """The largest logit not taken off, or added, in one place of several; a quotient without its
+    denominator.
+    """
+    if node.operation == "shifted":
+        yield Rewrite("shifted_otherwise", 1.1, node.operands[0])
+        yield Rewrite("shifted_otherwise", 1.2, node_named("shifted_up", node))
+    elif node.operation == "divide" and node.operands[0].shape:
+        yield Rewrite("not_normalised", 1.2, node.operands[0])
+
+
 def _numbers(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
     """A number missing, doubled, halved or with the other sign."""
     if node.operation == "number" and around == "multiply":
@@ -595,5 +611,5 @@ def _clipped(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
 
 _RULES: tuple[Callable[[Expression, str, Scope], Iterator[Rewrite]], ...] = (
     _steps, _neighbours, _instead, _stacked, _transposed, _functions_of, _function, _sum, _product, _square, _matrices,
-    _jacobian, _reduction, _over_time, _numbers, _clipped,
+    _jacobian, _reduction, _over_time, _of_exponentials, _numbers, _clipped,
 )  # fmt: skip

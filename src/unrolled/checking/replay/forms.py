@@ -35,6 +35,7 @@ def _forms(quantity: str, truth: Truth) -> Iterator[tuple[int, Expression]]:
         return
     yield 0, base
     yield from ((1, form) for form in _long_softmax(quantity, truth))
+    yield from ((1, form) for form in _of_exponentials(quantity, truth))
     defined = _defined(table)
     if quantity == "log_y_hat":
         yield 1, defined[quantity].substituted(defined)
@@ -45,8 +46,49 @@ def _forms(quantity: str, truth: Truth) -> Iterator[tuple[int, Expression]]:
         for name in dict.fromkeys(leaf.name for leaf in deeper.leaves()):
             if name in defined:
                 yield depth, deeper.substituted({name: defined[name]})
+                whole = defined[name].substituted(gradients)  # tanh(z_a) worked out once more
+                yield depth, deeper.substituted({name: whole})
+                if (joined := _joined(defined[name], table)) is not None:
+                    yield depth, deeper.substituted({name: joined})
         deeper = deeper.substituted(gradients)
         yield depth, deeper
+
+
+def _of_exponentials(quantity: str, truth: Truth) -> Iterator[Expression]:
+    """ŷ, log ŷ and the losses of softmax as they are written out: from exponentials, of the logits or of
+    those with the largest taken off.
+    """
+    table = truth.table
+    right, defined = _equation(quantity, table), _defined(table)
+    if quantity not in ("y_hat", "log_y_hat", "losses", "loss") or "log_y_hat" not in defined:
+        return
+    assert right is not None
+    z, logarithm = Expression.quantity("z_y", table.shapes["z_y"]), _equation("log_y_hat", table)
+    assert logarithm is not None
+    for name, inner in (("losses", defined["losses"]), ("log_y_hat", logarithm)):
+        right = right.substituted({name: inner})
+    for logits in (z, Expression("shifted", (z,), z.shape)):
+        if quantity != "y_hat":
+            yield right.substituted({"z_y": logits})
+        elif right.operation == "softmax":
+            exp = Expression("exp", (logits,), z.shape)
+            total = Expression("over_features", (exp,), (1, *z.shape[1:]))
+            yield combined("divide", exp, total)
+
+
+def joined_gradients(quantity: str, table: Table) -> list[Expression]:
+    """Return dW_f = dz_f [a⟨t−1⟩; x⟨t⟩]ᵀ, either way round, of which a quantity is a part."""
+    own = _equation(quantity, table)
+    other = _equation(f"{quantity[:-1]}{'a' if quantity[-1:] == 'x' else 'x'}", table)
+    if own is None or other is None or {own.operation, other.operation} != {"product"}:
+        return []
+    dz, inputs = own.operands[0], [e.operands[1].operands for e in (own, other)]
+    if not all(inputs) or quantity[:2] != "dW":
+        return []
+    (p,), (q,) = inputs
+    stacked = [Expression("beside_rows", pair, p.shape) for pair in ((p, q), (q, p))]
+    turned = [Expression("transpose", (one,), one.shape[::-1]) for one in stacked]
+    return [Expression("product", (dz, one), own.shape) for one in turned]
 
 
 def _joined(form: Expression, table: Table) -> Expression | None:

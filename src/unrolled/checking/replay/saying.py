@@ -57,6 +57,8 @@ _PHRASES = {
     "softmax_summed": "softmax's Jacobian is summed, which gives 0, in place of multiplied by dŷ: "
     + _PLACE,
     "softmax_alone": "softmax's Jacobian is not multiplied by dŷ: " + _PLACE,
+    "shifted_otherwise": "the largest logit is not taken off as in the other places: " + _PLACE,
+    "log_missing": "the logarithm is missing: " + _PLACE,
     "softmax_not_shifted": "the largest logit is not taken off before exp, which overflows: "
     + _PLACE,
     "wrapped_index": "at t = 0 the index t − 1 is −1, which is the last step: " + _PLACE,
@@ -75,6 +77,7 @@ _TIME = {
     "running": "the sum of all running sums of %s", "largest": "max_t %s", "stacked": "%s",
 }  # fmt: skip
 _CALLS = {
+    "shifted": "%s − max", "shifted_up": "%s + max",
     "over_all": "Σ %s", "exp": "exp(%s)", "exp_shifted": "exp(%s − max)", "log": "log(%s)", "cosh": "cosh(%s)",
     "mean_batch": "mean_m(%s)", "mean_features": "mean_n(%s)", "mean_all": "mean(%s)",
     "max_batch": "max_m(%s)", "max_features": "max_n(%s)",

@@ -10,7 +10,7 @@ import numpy as np
 
 from unrolled.checking.problems import Truth
 from unrolled.checking.replay.edits import ZERO, Edit, Scope, edits
-from unrolled.checking.replay.forms import forms
+from unrolled.checking.replay.forms import forms, joined_gradients
 from unrolled.checking.replay.naming import find
 from unrolled.checking.replay.saying import EditPrinter, Sayer
 from unrolled.checking.replay.values import Array, Values, Witness, same, scale_of
@@ -78,6 +78,7 @@ class _Crash:
         self.values, self.sizes = Values(truth), truth.problem.sizes
         self.printer = EditPrinter(truth.table)
         self.forms = [form for depth in forms(quantity, truth, total=False) for form in depth]
+        self.forms += joined_gradients(quantity, truth.table)
         own = self.forms[0] if self.forms else ZERO
         self.sayer = Sayer(truth.table, quantity, total=False, own=own)
 

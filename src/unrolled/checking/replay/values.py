@@ -53,6 +53,8 @@ SOFTMAXES = {
 }
 MISTAKEN: dict[str, Callable[..., Array]] = {
     "exp": np.exp,
+    "shifted": lambda z: z - np.max(z, axis=0, keepdims=True),
+    "shifted_up": lambda z: z + np.max(z, axis=0, keepdims=True),
     "exp_shifted": lambda z: np.exp(z - np.max(z, axis=0, keepdims=True)),
     "log": np.log,
     "cosh": np.cosh,

@@ -433,14 +433,15 @@ def _read_again(target: ast.expr) -> ast.expr | None:
 
 
 def _is_scattered(target: ast.expr) -> bool:
-    """Return whether a target is entries by their numbers: `p[rows, labels]`, `p[labels[t]]`."""
+    """Return whether a target is entries by their numbers: `p[rows, labels]`, `p[labels[t], 0]`."""
     if not isinstance(target, ast.Subscript):
         return False
     index = target.slice
     several = isinstance(index, ast.Tuple) and len(index.elts) > 1
     numbers = index.elts if isinstance(index, ast.Tuple) else [index]
     plain = any(isinstance(n, ast.Slice | ast.Constant) for n in numbers)
-    return (several and not plain) or isinstance(index, ast.Subscript)
+    looked_up = any(isinstance(n, ast.Subscript) for n in numbers)
+    return (several and not plain) or looked_up
 
 
 def _loaded(target: ast.expr) -> ast.expr:
