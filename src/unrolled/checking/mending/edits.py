@@ -33,9 +33,21 @@ class Mend(NamedTuple):
         return f"`{_first_line(self.new)}` in the place of `{_first_line(self.node)}`"
 
 
-def narrow(family: Family, statement: ast.stmt) -> Iterator[Mend]:
-    """Yield the edits of a statement that need no other name: of indices, loops, operands, order."""
+def structural(family: Family, statement: ast.stmt) -> Iterator[Mend]:
+    """Yield the edits of where a statement keeps what it computes, and of when it does: its target's index,
+    the order of its targets, of lines and of loops, what it shares with others.
+    """
+    for target in _targets(statement):
+        for rule in (_indices, _tuples):
+            yield from (_exchanged(family, target, new) for new in rule(target))
+    for rule in (_assignments, _loops):
+        yield from (_exchanged(family, statement, new) for new in rule(statement))
     yield from _of_order(family, statement)
+    yield from _of_size(family, statement)
+
+
+def narrow(family: Family, statement: ast.stmt) -> Iterator[Mend]:
+    """Yield the edits of what a statement computes that need no other name: of indices, operands, axes."""
     for node in _own(statement):
         for rule in _RULES if _use(family, node) != "size" else (_loops,):
             for new in rule(node):
@@ -59,6 +71,22 @@ def turned_loops(family: Family) -> Iterator[Mend]:
     for node in ast.walk(family.tree):
         if isinstance(node, ast.For):
             yield from (_exchanged(family, node.iter, new) for new in _turned(node.iter))
+
+
+def _of_size(family: Family, statement: ast.stmt) -> Iterator[Mend]:
+    """Another size of what is made."""
+    sizes = [node for node in _own(statement) if _use(family, node) == "size"]
+    names = (
+        _names(family, family.function(statement) or family.tree).get("size", []) if sizes else []
+    )
+    for node in sizes:
+        yield from (_exchanged(family, node, new) for new in _renamed(node, names))
+
+
+def _targets(statement: ast.stmt) -> list[ast.expr]:
+    if isinstance(statement, ast.Assign):
+        return statement.targets
+    return [statement.target] if isinstance(statement, ast.AugAssign) else []
 
 
 def _exchanged(family: Family, node: ast.AST, new: ast.AST) -> Mend:
@@ -371,5 +399,5 @@ def _functions(tree: ast.Module) -> list[ast.expr]:
 
 
 _RULES: tuple[Callable[[ast.AST], Iterator[ast.AST]], ...] = (
-    _indices, _tuples, _arguments, _products, _reductions, _operations, _assignments, _loops,
+    _indices, _tuples, _arguments, _products, _reductions, _operations, _loops,
 )  # fmt: skip

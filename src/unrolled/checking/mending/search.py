@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from unrolled.checking.locating.runs import Repair, Runner, WatchedCode
-from unrolled.checking.mending.edits import Mend, narrow, turned_loops, wide
+from unrolled.checking.mending.edits import Mend, narrow, structural, turned_loops, wide
 from unrolled.checking.mending.trees import Family, Relative
 from unrolled.checking.recognising import Node
 from unrolled.checking.running.program import called_names
 from unrolled.checking.running.watching import Watcher
 
-_MOST = 300  # edits that are tried, at some milliseconds each
+_MOST = 400  # edits that are tried, at some milliseconds each
 _MOST_WITH_REPAIRS = 40  # which are watched, and take longer
 
 
@@ -58,27 +58,28 @@ def _first(
 
 
 def _nearest(family: Family, near: ast.AST) -> Iterator[Mend]:
-    """Yield edits of the statement itself, of those that give its names their values and of the functions
-    that it calls, of the others in its function, and of the other functions.
+    """Yield edits of the statement itself; then, of every statement, those that no equation shows: where it
+    keeps what it computes, and when it does; then edits of what gives the statement's names their values
+    and of the functions that it calls; then of the rest.
     """
     own, function = family.statement(near), family.function(near)
     if own is None:
         return
-    inside = _statements(function or family.tree)
+    inside = _by_distance(_statements(function or family.tree), own)
+    others = [s for f in _functions(family.tree) if f is not function for s in _statements(f)]
     used = {n.id for n in ast.walk(own) if isinstance(n, ast.Name)}
     making = [s for s in inside if s is not own and _assigned(s) & used]
     names = set().union(*map(called_names, [own, *making]))
-    called = [f for f in _functions(family.tree) if f.name in names]
-    first = [own, *(s for f in called for s in _statements(f)), *_by_distance(making, own)]
-    for statement in first:
+    called = [s for f in _functions(family.tree) if f.name in names for s in _statements(f)]
+    yield from narrow(family, own)
+    for statement in (*making, *inside, *others):
+        yield from structural(family, statement)
+    yield from wide(family, own)
+    for statement in (*making, *called):
         yield from narrow(family, statement)
         yield from wide(family, statement)
-    for statement in _by_distance(inside, own):
-        yield from narrow(family, statement) if statement not in first else ()
-    for other in _functions(family.tree):
-        if other is not function and other not in called:
-            for statement in _statements(other):
-                yield from narrow(family, statement)
+    for statement in (*inside, *others):
+        yield from narrow(family, statement)
 
 
 def _by_distance(statements: Iterable[ast.stmt], of: ast.stmt) -> list[ast.stmt]:
