@@ -299,6 +299,25 @@ def ways(found: list[Entry]) -> list[Way]:
     return script or sorted(pairs + alone, key=lambda way: way.backward.is_step) + only
 
 
+def turns(found: list[Entry], way: Way) -> list[Way]:
+    """Return the training steps that run a way once, with what stands between its forward and its backward:
+    a loss that is an object of its own, say.
+    """
+    inner = {id(entry.node) for _, entry in way.parts}
+    return [
+        Way(None, None, e) for e in found
+        if e.owner == way.owner and e.name != "__init__" and not way.backward.is_step
+        and inner < {id(f) for f in e.closure} and not _repeats(e.node, way)
+    ]  # fmt: skip
+
+
+def _repeats(f: ast.FunctionDef, way: Way) -> bool:
+    """Return whether a function runs a way in a loop."""
+    names = {entry.name for _, entry in way.parts}
+    loops = [n for n in ast.walk(f) if isinstance(n, ast.For | ast.While)]
+    return any(names & called_names(loop) for loop in loops)
+
+
 def _pairs(runs: list[Entry], forwards: list[Entry], backwards: list[Entry]) -> list[Way]:
     """Return what goes together; a forward of the same name but for its direction, if there is one."""
     found = []

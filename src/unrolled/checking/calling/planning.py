@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.calling import arguments, flow, usage
-from unrolled.checking.calling.entries import Entry, Way, entries, last_word, ways
+from unrolled.checking.calling.entries import Entry, Way, entries, last_word, turns, ways
 from unrolled.checking.calling.held import Held, by_shape, inside, roots, split_up
 from unrolled.checking.calling.layouts import INNER, WITH_BIAS, Layout, group, parts, readings
 from unrolled.checking.calling.outputs import returned, unnamed
@@ -47,7 +47,8 @@ def plans(
         for cell in usage.cells(way):
             for part in (way, replace(way, loss=None)) if way.loss else (way,):
                 try:
-                    planners.append(_Planner(part, cell, found, namespace))
+                    planner = _Planner(part, cell, found, namespace)
+                    planners += [*_of_turns(planner), planner]
                     break
                 except _NotAPlanError as error:
                     problems.append((way, str(error)))
@@ -61,6 +62,15 @@ def plans(
         "nothing here can be run as a recurrent network: looked for a forward and a backward pass "
         f"(functions, methods or one main loop), found the functions {names}{why}"
     )
+
+
+def _of_turns(planner: "_Planner") -> Iterator["_Planner"]:
+    """Yield what runs the same with its loss, where it is handed the gradient at the logits."""
+    for way in turns(planner.found, planner.way) if "dz_y" in planner.roles.values() else ():
+        with contextlib.suppress(_NotAPlanError):
+            turn = _Planner(way, planner.cell, planner.found, planner.namespace)
+            if {"x", "y"} <= set(turn.roles.values()):
+                yield turn
 
 
 def _said(problems: list[tuple[Way, str]], planners: "list[_Planner]") -> Iterator[str]:
@@ -116,7 +126,7 @@ class _Planner:
     """Finds what each argument of one way, read as one cell, is to be given."""
 
     def __init__(self, way: Way, cell: str, found: list[Entry], namespace: Mapping[str, Any]):
-        self.way, self.cell, self.namespace = way, cell, namespace
+        self.way, self.cell, self.found, self.namespace = way, cell, found, namespace
         made = [e for e in found if e.owner == way.owner and e.name == "__init__"]
         self.constructor = _constructor(way, made)
         self.functions = [
@@ -584,7 +594,7 @@ class _Planner:
         """Yield layouts, each with whether there is a single column only."""
         starts = ("x", "y", "dz_y", "upstream")
         inputs = {name for (_, name), role in self.roles.items() if role in starts}
-        found = usage.layouts(self.way, self.cell, inputs, likely)
+        found = usage.layouts(self.way, self.cell, inputs, likely, self._made_transposed())
         single = [
             Layout("T n m", False, "n 1"),
             Layout("T n", False, "n"),
@@ -604,6 +614,18 @@ class _Planner:
             axes = layout.step if self.way.backward.is_step else layout.axes
             unlike.setdefault((axes, layout.bias, layout.transposed, one), (layout, one))
         yield from unlike.values()
+
+    def _made_transposed(self) -> list[bool]:
+        """Return, where their object tells by its shapes, whether input weights are (n_x, n_a)."""
+        kept = inside("self", self.instance) if self.instance is not None else ()
+        found = set()
+        for held in kept:
+            quantity = self.weights.get(held.word) or self.weights.get(held.key, "")
+            if quantity[:2] == "W_" and parts(quantity, self.cell) == [quantity]:
+                shape = tuple(self.own[n] for n in entry_of(quantity).shape.split())
+                if shape[0] != shape[1] and np.shape(held.value) in (shape, shape[::-1]):
+                    found.add(np.shape(held.value) != shape)
+        return list(found) if len(found) == 1 else []
 
     def _has_columns(self) -> bool:
         """Return whether vectors are columns (n, 1): those of their own, or those that are made."""

@@ -106,6 +106,7 @@ class Run:
         self._place_globals()
         if self.instance is not None:
             self._place_weights()
+            self._zero_gradients()
         first, self.outcome.outputs = self.outcome.outputs, []
         for _, entry in self.plan.way.parts if what == "all" else self.plan.way.parts[-1:]:
             self._call(entry)
@@ -119,6 +120,7 @@ class Run:
             entry = self.plan.constructor
             self.instance = self.namespace[self.plan.way.owner](**self._arguments(entry))
             self._place_weights()
+            self._zero_gradients()  # before the forward: it may clear what layers remember, too
 
     def _place_globals(self) -> None:
         for name, meaning in self.plan.sizes.items():
@@ -165,8 +167,6 @@ class Run:
                 method()
 
     def _call(self, entry: Entry) -> None:
-        if entry is self.plan.way.backward and self.instance is not None:
-            self._zero_gradients()
         held = self._held_weights() if entry is self.plan.way.backward else {}
         self._call_it(entry)
         for name, before in held.items():
