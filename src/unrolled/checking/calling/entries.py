@@ -1,11 +1,12 @@
-"""What can be run in a person's file: its functions and methods, and what their syntax says of them."""
+"""What can be run in a person's file: functions, methods, what these hand out, and what their syntax says."""
 
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from unrolled.checking.calling.closures import inner_functions, without
 from unrolled.checking.names import GATES, is_parameter, meanings
 from unrolled.checking.running.program import SCRIPT, called_names
 
@@ -41,11 +42,16 @@ _STEP = {"cell", "step", "one"}
 class Entry:
     """A function, or a method of class `owner`: its syntax, its arguments (self apart) and `closure`,
     itself and whatever of the file it calls.
+
+    An `inner` one is handed out by a function; `owner` is then the one that makes all of them, if there
+    is such a `maker`, which has no other use.
     """
 
     node: ast.FunctionDef = field(repr=False, hash=False, compare=False)
     owner: str = ""
     closure: tuple[ast.FunctionDef, ...] = field(default=(), repr=False, hash=False, compare=False)
+    inner: bool = False
+    maker: bool = False
 
     @property
     def name(self) -> str:
@@ -56,7 +62,13 @@ class Entry:
         given = [a.arg for a in (*self.node.args.posonlyargs, *self.node.args.args)]
         static = any(getattr(d, "id", "") == "staticmethod" for d in self.node.decorator_list)
         named = [a.arg for a in self.node.args.kwonlyargs]
-        return (given[1:] if self.owner and not static else given) + named
+        bound = self.owner and not (static or self.inner or self.maker)
+        return (given[1:] if bound else given) + named
+
+    @property
+    def makes(self) -> bool:
+        """Whether it makes what the others belong to."""
+        return self.maker or self.name == "__init__"
 
     @property
     def optional(self) -> set[str]:
@@ -119,7 +131,7 @@ class Entry:
         trains = any(
             set(tokens(f.name)) & {"train", "update", "sgd", "adam", "fit"} for f in self.closure
         )
-        return not (self.words & _NOT_A_RUN or drawn or trains)
+        return not (self.maker or self.words & _NOT_A_RUN or drawn or trains)
 
     @property
     def predicts(self) -> bool:
@@ -140,15 +152,30 @@ def zeroes(name: str) -> bool:
 
 
 def entries(tree: ast.Module) -> list[Entry]:
-    """Return the functions and methods of a module, in their order."""
-    found = [(node, "") for node in tree.body if isinstance(node, ast.FunctionDef)]
+    """Return the functions and methods of a module, and what they hand out, in their order."""
+    found: list[Entry] = []
     for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            found += [(n, node.name) for n in node.body if isinstance(n, ast.FunctionDef)]
+        if isinstance(node, ast.FunctionDef):
+            found += _with_inner(Entry(node))
+        elif isinstance(node, ast.ClassDef):
+            methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
+            found += [one for n in methods for one in _with_inner(Entry(n, node.name))]
             if any("dataclass" in ast.unparse(d) for d in node.decorator_list):
-                found.append((_made_of_fields(node), node.name))
+                found.append(Entry(_made_of_fields(node), node.name))
     calls = _Calls(tree, found)
-    return [Entry(node, owner, tuple(calls.closure(node))) for node, owner in found]
+    return [replace(one, closure=tuple(calls.closure(one.node))) for one in found]
+
+
+def _with_inner(entry: Entry) -> Iterator[Entry]:
+    """Yield a function without those that it hands out or that these use, and each of these."""
+    inner = inner_functions(entry.node)
+    own = without(entry.node, inner)
+    outer = Entry(own, entry.owner, (own,), entry.inner)
+    maker = bool(inner) and not entry.owner and not outer.computes
+    owner = entry.name if maker else entry.owner
+    yield replace(outer, owner=owner, maker=maker)
+    for one in inner:
+        yield from _with_inner(Entry(one, owner, inner=True))
 
 
 def _made_of_fields(node: ast.ClassDef) -> ast.FunctionDef:
@@ -174,18 +201,19 @@ def _instances(tree: ast.Module, owner: str) -> set[str]:
 class _Calls:
     """Which functions of a file a call may reach: methods by the class of the object, where it is known."""
 
-    def __init__(self, tree: ast.Module, found: list[tuple[ast.FunctionDef, str]]):
-        self.owners = {id(function): owner for function, owner in found}
+    def __init__(self, tree: ast.Module, found: list[Entry]):
+        self.owners = {id(one.node): one.owner for one in found}
         self.by_name: dict[str, list[ast.FunctionDef]] = {}
         self.classes: dict[str, set[str]] = {}  # of what is kept under a name
-        for function, _ in found:
-            self.by_name.setdefault(function.name, []).append(function)
-        for function, owner in found:
-            if function.name == "__init__":  # to call a class is to call this
-                self.by_name.setdefault(owner, []).append(function)
-            if function.name == "__call__":
-                for name in _instances(tree, owner):
-                    self.by_name.setdefault(name, []).append(function)
+        for one in found:
+            self.by_name.setdefault(one.name, []).append(one.node)
+        makers = {one.owner for one in found if one.maker}
+        for one in found:
+            if one.name == "__init__" or (one.inner and one.owner in makers):
+                self.by_name.setdefault(one.owner, []).append(one.node)  # to call a class is to call this
+            if one.name == "__call__":
+                for name in _instances(tree, one.owner):
+                    self.by_name.setdefault(name, []).append(one.node)
         for owner in filter(None, self.owners.values()):
             for name in _instances(tree, owner):
                 self.classes.setdefault(name, set()).add(owner)
@@ -306,7 +334,7 @@ def turns(found: list[Entry], way: Way) -> list[Way]:
     inner = {id(entry.node) for _, entry in way.parts}
     return [
         Way(None, None, e) for e in found
-        if e.owner == way.owner and e.name != "__init__" and not way.backward.is_step
+        if e.owner == way.owner and not e.makes and not way.backward.is_step
         and inner < {id(f) for f in e.closure} and not _repeats(e.node, way)
     ]  # fmt: skip
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.calling import arguments, flow, usage
-from unrolled.checking.calling.entries import Entry, Way, entries, last_word, turns, ways
+from unrolled.checking.calling.closures import made_by
+from unrolled.checking.calling.entries import Entry, Way, entries, last_word, stored_words, turns, ways
 from unrolled.checking.calling.held import Held, by_shape, inside, roots, split_up
 from unrolled.checking.calling.layouts import INNER, WITH_BIAS, Layout, group, parts, readings
 from unrolled.checking.calling.outputs import returned, unnamed
@@ -127,7 +128,7 @@ class _Planner:
 
     def __init__(self, way: Way, cell: str, found: list[Entry], namespace: Mapping[str, Any]):
         self.way, self.cell, self.found, self.namespace = way, cell, found, namespace
-        made = [e for e in found if e.owner == way.owner and e.name == "__init__"]
+        made = [e for e in found if e.owner == way.owner and e.makes]
         self.constructor = _constructor(way, made)
         self.functions = [
             *way.functions,
@@ -497,7 +498,18 @@ class _Planner:
                         for k in n.keys
                         if isinstance(k, ast.Constant) and isinstance(k.value, str)
                     ]
-        return found
+        return [*found, *self._shared()]
+
+    def _shared(self) -> list[str]:
+        """Return what functions share that one function makes, by the names that they read it under."""
+        if self.constructor is None or not self.constructor.maker:
+            return []
+        made = self.constructor.node
+        bound = {*self.constructor.arguments, *(w for w in stored_words(made))}
+        read = [n for f in self.way.functions for n in sorted(_read_from_outside(f))]
+        kept = inside("self", self.instance) if self.instance is not None else ()
+        keys = [held.key for held in kept if isinstance(held.value, np.ndarray)]
+        return [*(n for n in read if n in bound), *keys]
 
     def _by_use(self, name: str) -> str:
         """Return what a name with several meanings stands for, by what it is multiplied with."""
@@ -573,7 +585,7 @@ class _Planner:
             held |= {key: value for key, value in inner.items() if isinstance(key, str)}
         if self.constructor is not None and not self.constructor.arguments:
             with restored(), contextlib.suppress(Exception):
-                held |= vars(self.namespace[self.way.owner]())
+                held |= vars(made_by(self.namespace[self.way.owner], {}))
         found: dict[str, int] = {}
         for name, quantity in self.weights.items():
             if isinstance(value := held.get(name), np.ndarray) and is_parameter(quantity):
