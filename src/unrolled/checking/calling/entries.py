@@ -43,15 +43,20 @@ class Entry:
     """A function, or a method of class `owner`: its syntax, its arguments (self apart) and `closure`,
     itself and whatever of the file it calls.
 
-    An `inner` one is handed out by a function; `owner` is then the one that makes all of them, if there
-    is such a `maker`, which has no other use.
+    One that is handed out by functions has these as `outer`; `owner` is then the one that makes all of
+    them, if there is such a `maker`, which has no other use. `hands`: it hands out others.
     """
 
     node: ast.FunctionDef = field(repr=False, hash=False, compare=False)
     owner: str = ""
     closure: tuple[ast.FunctionDef, ...] = field(default=(), repr=False, hash=False, compare=False)
-    inner: bool = False
+    outer: tuple[ast.FunctionDef, ...] = field(default=(), repr=False, hash=False, compare=False)
     maker: bool = False
+    hands: bool = False
+
+    @property
+    def inner(self) -> bool:
+        return bool(self.outer)
 
     @property
     def name(self) -> str:
@@ -100,10 +105,18 @@ class Entry:
         """Whether gradients of weights are formed: by the names assigned, or by the function's own."""
         if not any(isinstance(n, ast.BinOp) for f in self.closure for n in ast.walk(f)):
             return False  # it sets them to zero
-        if self.words & _BACKWARD:
+        if self.words & _BACKWARD or self._goes_back:
             return True
         stored = {w for f in self.closure for w in stored_words(f)}
         return any(q[:1] == "d" and is_parameter(q[1:]) for w in stored for q in meanings(w, "rnn"))
+
+    @property
+    def _goes_back(self) -> bool:
+        """Whether it is handed out by a forward pass, and adds products up."""
+        sums = [n.value for n in ast.walk(self.node) if isinstance(n, ast.AugAssign)]
+        products = any(isinstance(getattr(n, "op", None), ast.MatMult) or last_word(n) == "dot"
+                       for value in sums for n in ast.walk(value))  # fmt: skip
+        return products and any(Entry(f, closure=(f,)).computes for f in self.outer)
 
     @property
     def computes(self) -> bool:
@@ -129,9 +142,11 @@ class Entry:
         """Whether it may be part of a plan: it neither trains, draws, sets up nor checks."""
         drawn = any(called_names(f) & {"choice", "choices", "multinomial"} for f in self.closure)
         trains = any(
-            set(tokens(f.name)) & {"train", "update", "sgd", "adam", "fit"} for f in self.closure
+            set(tokens(f.name)) & {"train", "update", "sgd", "adam", "fit"}
+            for f in self.closure[self.hands or self.inner :]
         )
-        return not (self.maker or self.words & _NOT_A_RUN or drawn or trains)
+        said = self.words & (_NOT_A_RUN - ({"update"} if self.hands or self.inner else set()))
+        return not (self.maker or said or drawn or trains)
 
     @property
     def predicts(self) -> bool:
@@ -162,20 +177,34 @@ def entries(tree: ast.Module) -> list[Entry]:
             found += [one for n in methods for one in _with_inner(Entry(n, node.name))]
             if any("dataclass" in ast.unparse(d) for d in node.decorator_list):
                 found.append(Entry(_made_of_fields(node), node.name))
+    found = _closed(tree, found)
+    makers = {e.name for e in found if e.hands and not e.owner and not e.inner and not e.computes}
+    return _closed(tree, [_of_maker(one, makers) for one in found]) if makers else found
+
+
+def _closed(tree: ast.Module, found: list[Entry]) -> list[Entry]:
+    """Return entries with what each calls."""
     calls = _Calls(tree, found)
     return [replace(one, closure=tuple(calls.closure(one.node))) for one in found]
+
+
+def _of_maker(entry: Entry, makers: set[str]) -> Entry:
+    """Return an entry that knows what makes it: a function that hands others out, and computes nothing."""
+    if entry.owner:
+        return entry
+    if not entry.inner and entry.name in makers:
+        return replace(entry, owner=entry.name, maker=True, hands=False)
+    outermost = entry.outer[0].name if entry.inner else ""
+    return replace(entry, owner=outermost) if outermost in makers else entry
 
 
 def _with_inner(entry: Entry) -> Iterator[Entry]:
     """Yield a function without those that it hands out or that these use, and each of these."""
     inner = inner_functions(entry.node)
     own = without(entry.node, inner)
-    outer = Entry(own, entry.owner, (own,), entry.inner)
-    maker = bool(inner) and not entry.owner and not outer.computes
-    owner = entry.name if maker else entry.owner
-    yield replace(outer, owner=owner, maker=maker)
+    yield replace(entry, node=own, hands=bool(inner))
     for one in inner:
-        yield from _with_inner(Entry(one, owner, inner=True))
+        yield from _with_inner(Entry(one, entry.owner, outer=(*entry.outer, own)))
 
 
 def _made_of_fields(node: ast.ClassDef) -> ast.FunctionDef:
@@ -208,6 +237,7 @@ class _Calls:
         for one in found:
             self.by_name.setdefault(one.name, []).append(one.node)
         makers = {one.owner for one in found if one.maker}
+        self.handed = [one for one in found if one.inner and one.owner not in makers]
         for one in found:
             if one.name == "__init__" or (one.inner and one.owner in makers):
                 self.by_name.setdefault(one.owner, []).append(one.node)  # to call a class is to call this
@@ -230,13 +260,26 @@ class _Calls:
 
     def _called(self, node: ast.FunctionDef) -> Iterator[ast.FunctionDef]:
         for call in (n.func for n in ast.walk(node) if isinstance(n, ast.Call)):
-            if isinstance(call, ast.Name):
+            if isinstance(call, ast.Subscript) or getattr(call, "id", "") in _local(node):
+                yield from self._kept_function(node)
+            elif isinstance(call, ast.Name):
                 yield from self.by_name.get(call.id, [])
             elif isinstance(call, ast.Attribute):
                 of = last_word(call.value)
                 owners = {self.owners.get(id(node), "")} if of == "self" else self.classes.get(of)
                 named = self.by_name.get(call.attr, [])
                 yield from [f for f in named if self.owners[id(f)] in (owners or ())] or named
+
+
+    def _kept_function(self, node: ast.FunctionDef) -> list[ast.FunctionDef]:
+        """Return what `pulls[t](…)` may call: the only function that another one hands out; or objects."""
+        others = [one.node for one in self.handed if node not in (one.node, *one.outer)]
+        return [*(others if len(others) == 1 else []), *self.by_name.get("__call__", [])]
+
+
+def _local(f: ast.FunctionDef) -> set[str]:
+    """Return what a function gives values to, or what its loops go through: `for pull in pulls`."""
+    return {n.id for n in ast.walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def stored_words(node: ast.AST) -> Iterator[str]:
@@ -375,6 +418,10 @@ def _outermost(candidates: list[Entry]) -> list[Entry]:
 
 
 def _go_together(forward: Entry, backward: Entry) -> bool:
+    if any(forward.node is f for f in backward.outer):
+        return True
+    if backward.inner and not (forward.inner and forward.outer[0] is backward.outer[0]):
+        return False
     cells = set(GATES)
     same_cell = (forward.words & cells) == (backward.words & cells)
     return forward.owner == backward.owner and same_cell and forward.is_step == backward.is_step

@@ -167,7 +167,8 @@ class _Planner:
         if self.cell != "rnn" or {"W_aa", "W_ax"} <= set(self.weights.values()):
             return
         pairs = list(usage.products(self.functions, indexed=True))
-        sure = {n: q for n, q in self.weights.items() if n not in ("c", "B")}  # biases as a rule
+        open_ones = () if "W_aa" in self.weights.values() else ("W_ya",)  # V of the state, beside U
+        sure = {n: q for n, q in self.weights.items() if n not in ("c", "B") and q not in open_ones}
         unsure = [*self.unknown, *(n for n in self.weights if n not in sure)]
         for order in itertools.product(*(self._uses(name, pairs) for name in unsure)):
             found = sure | dict(zip(unsure, order, strict=True))

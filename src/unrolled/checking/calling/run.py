@@ -322,7 +322,9 @@ class Run:
         for held in inside("self", self.instance):
             if held.path.endswith("]") or is_of_another(held.key, held.kept):
                 continue  # a dictionary is collected with the attribute that it is
-            shown = f"{held.path}.{held.key}"
+            if held.listed and not self.collector.names_weight(held.word):
+                continue  # it may be one object a step
+            shown = held.shown
             if isinstance(self.instance, Made):
                 shown = shown.removeprefix("self.")
             for word in dict.fromkeys((held.word, held.key)):
