@@ -77,9 +77,9 @@ def _left_out(plan: Plan, tried: Iterable[tuple[_Score, Choice]]) -> bool:
     for (_, known, right, done), other in tried:
         turn = other.plan.way
         more = turn.forward is None and parts < {id(f) for f in turn.functions}
-        if more and id(turn.backward.node) not in parts and done and known >= max(recognised, 1):
-            if right or takes_logarithms(turn.functions):
-                return True
+        alike = done and known >= max(recognised, 1) and (right or takes_logarithms(turn.functions))
+        if more and alike:
+            return True
     return False
 
 

@@ -240,7 +240,9 @@ class _Calls:
         self.handed = [one for one in found if one.inner and one.owner not in makers]
         for one in found:
             if one.name == "__init__" or (one.inner and one.owner in makers):
-                self.by_name.setdefault(one.owner, []).append(one.node)  # to call a class is to call this
+                self.by_name.setdefault(one.owner, []).append(
+                    one.node
+                )  # to call a class is to call this
             if one.name == "__call__":
                 for name in _instances(tree, one.owner):
                     self.by_name.setdefault(name, []).append(one.node)
@@ -269,7 +271,6 @@ class _Calls:
                 owners = {self.owners.get(id(node), "")} if of == "self" else self.classes.get(of)
                 named = self.by_name.get(call.attr, [])
                 yield from [f for f in named if self.owners[id(f)] in (owners or ())] or named
-
 
     def _kept_function(self, node: ast.FunctionDef) -> list[ast.FunctionDef]:
         """Return what `pulls[t](…)` may call: the only function that another one hands out; or objects."""

@@ -100,8 +100,13 @@ def _called_by(call: ast.Call, functions: Functions) -> list[ast.FunctionDef]:
     """Return the functions of that name, or, where there is none, what objects do that are called."""
     name = last_word(call.func)
     named = [g for g in functions if g.name == name]
-    objects = [g for g in functions if g.name == "__call__" and len(_arguments(g)) == len(call.args)]
-    held = isinstance(call.func, ast.Subscript) or last_word(getattr(call.func, "value", call)) == "self"
+    objects = [
+        g for g in functions if g.name == "__call__" and len(_arguments(g)) == len(call.args)
+    ]
+    held = (
+        isinstance(call.func, ast.Subscript)
+        or last_word(getattr(call.func, "value", call)) == "self"
+    )
     return named or (objects if held else [])
 
 

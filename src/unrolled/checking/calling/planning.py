@@ -12,7 +12,15 @@ import numpy as np
 
 from unrolled.checking.calling import arguments, flow, usage
 from unrolled.checking.calling.closures import made_by
-from unrolled.checking.calling.entries import Entry, Way, entries, last_word, stored_words, turns, ways
+from unrolled.checking.calling.entries import (
+    Entry,
+    Way,
+    entries,
+    last_word,
+    stored_words,
+    turns,
+    ways,
+)
 from unrolled.checking.calling.held import Held, by_shape, inside, roots, split_up
 from unrolled.checking.calling.layouts import INNER, WITH_BIAS, Layout, group, parts, readings
 from unrolled.checking.calling.outputs import returned, unnamed
@@ -99,24 +107,35 @@ def _that_run(program: Program, planners: "list[_Planner]") -> list[Plan]:
     """
     possible: list[tuple[int, Plan]] = []
     for planner in planners:
-        tried = [(_left(program, plan), plan) for plan in planner.plans()]
+        tried = _further_first([(*_left(program, plan), plan) for plan in planner.plans()])
         least = min(left for left, _ in tried)
         others = planner.plans(likely=False) if least else []
-        further = [(left, plan) for plan in others if (left := _left(program, plan)) < least]
+        further = [(left, plan) for plan in others if (left := _left(program, plan)[0]) < least]
         possible += tried + further
     return [plan for _, plan in sorted(possible, key=lambda one: one[0])]
 
 
-def _left(program: Program, plan: Plan) -> int:
-    """Return how much of a run is left where it stops: 0 at the end. It is watched, for loops may have no
-    end.
+def _further_first(tried: list[tuple[int, int, Plan]]) -> list[tuple[int, Plan]]:
+    """Return plans in their order; of two that differ in whether only the last step has a target, and stop
+    in the same function, the one that gets further first.
+    """
+    for k, (one, other) in enumerate(itertools.pairwise(tried)):
+        alike = other[2].last_only and one[2] == replace(other[2], last_only=False)
+        if alike and one[0] == other[0] > 0 and one[1] < other[1]:
+            tried[k : k + 2] = [other, one]
+    return [(left, plan) for left, _, plan in tried]
+
+
+def _left(program: Program, plan: Plan) -> tuple[int, int]:
+    """Return how much of a run is left where it stops, 0 at the end, and how much was computed. It is
+    watched, for loops may have no end.
     """
     problem, watcher = problem_for(plan, "plain"), Watcher(quiet=True)
     tree, _ = instrument(program.definitions(program.tree))
     with restored(), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stage = plan.run(execute(program, tree, watcher.hooks), problem).stage
-    return ["done", "backward", "loss", "forward", "making"].index(stage)
+    return ["done", "backward", "loss", "forward", "making"].index(stage), watcher.reached
 
 
 class _NotAPlanError(Exception):
