@@ -73,12 +73,12 @@ def _left_out(plan: Plan, tried: Iterable[tuple[_Score, Choice]]) -> bool:
     what it has besides, a loss with its gradient, is to be judged too, if it is a loss that is known.
     """
     parts = {id(entry.node) for _, entry in plan.way.parts}
-    recognised = max((s[1] for s, one in tried if one.plan is plan), default=0)
+    own = max((score for score, one in tried if one.plan is plan), default=(False, 0, 0, False))
     for (_, known, right, done), other in tried:
         turn = other.plan.way
         more = turn.forward is None and parts < {id(f) for f in turn.functions}
-        alike = done and known >= max(recognised, 1) and (right or takes_logarithms(turn.functions))
-        if more and alike:
+        judged = right or takes_logarithms(turn.functions)
+        if more and judged and known >= max(own[1], 1) and done >= own[3]:
             return True
     return False
 

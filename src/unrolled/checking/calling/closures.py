@@ -174,7 +174,7 @@ def _cells(function: FunctionType) -> list[tuple[str, CellType]]:
 
 def function_of(node: ast.FunctionDef, places: Iterable[Any]) -> FunctionType | None:
     """Return the function that a definition made, from the first of some places that holds one."""
-    line = min(n.lineno for n in (node, *node.decorator_list))
+    line = min([node.lineno, *(n.lineno for n in node.decorator_list)])
     for held in places:
         for function in functions_in(held):
             code = function.__code__

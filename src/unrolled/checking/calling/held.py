@@ -52,14 +52,18 @@ def holders(name: str, held: Any, depth: int = 0) -> Iterator[tuple[str, dict[st
     for key, value in list(kept.items()):
         if isinstance(value, dict):
             yield f"{name}.{key}[]", value
-        within = value.items() if isinstance(value, dict) else ((key, value),)
-        if isinstance(value, list | tuple):
-            within = enumerate(value)
-        for word, one in list(within):
+        for word, one in _within(key, value):
             theirs = type(one).__module__ == type(held).__module__ and hasattr(one, "__dict__")
             if theirs and depth < 2:
                 path = f"{name}.{key}" if one is value else f"{name}.{key}[].{word}"
                 yield from holders(path, one, depth + 1)
+
+
+def _within(key: str, value: Any) -> list[tuple[Any, Any]]:
+    """Return what a value holds by key, or by number in a list, or itself."""
+    if isinstance(value, dict):
+        return list(value.items())
+    return list(enumerate(value)) if isinstance(value, list | tuple) else [(key, value)]
 
 
 def roots(namespace: Mapping[str, Any]) -> dict[str, Any]:

@@ -155,7 +155,8 @@ class Collector:
         array = _numbers(value)
         if array is None or not self._is_one_step(array):
             return
-        quantity = self.quantity(word, array)
+        of_input = meanings(word, self.cell) == ("dx",)
+        quantity = "dx" if of_input else self.quantity(word, array)
         if quantity not in ("", "loss") and not is_parameter(quantity.removeprefix("d")):
             yield Output(name, quantity, array, step)
 

@@ -73,6 +73,11 @@ class Plan:
         return self.layout.columns
 
     @property
+    def transposed(self) -> bool:
+        """Whether input weights are (n_x, n_a) for them."""
+        return self.layout.transposed
+
+    @property
     def has_loss(self) -> bool:
         """Whether the backward starts from targets; else from an upstream gradient.
 

@@ -146,7 +146,7 @@ class Runner:
         self.code, self.plan, self.problem, self.truth = code, plan, problem, truth
         self.program, self.places, self.reading = code.program, code.places, reading
         self.order = Order(truth.table, problem.T, truth.conventions.counting is not None)
-        self.recogniser = Recogniser(truth, transposed=not plan.columns)
+        self.recogniser = Recogniser(truth, transposed=plan.transposed)
         self.tolerance, self.forward_only = tolerance, forward_only
         self.timeline: Timeline | None = None
         self.loops: dict[int, Fit] = {}
