@@ -76,7 +76,8 @@ def _left_out(plan: Plan, tried: Iterable[tuple[_Score, Choice]]) -> bool:
     own = max((score for score, one in tried if one.plan is plan), default=(False, 0, 0, False))
     for (_, known, right, done), other in tried:
         turn = other.plan.way
-        more = turn.forward is None and parts < {id(f) for f in turn.functions}
+        whole = turn.forward is None and id(turn.backward.node) not in parts
+        more = whole and parts < {id(f) for f in turn.functions}
         judged = right or takes_logarithms(turn.functions)
         if more and judged and known >= max(own[1], 1) and done >= own[3]:
             return True

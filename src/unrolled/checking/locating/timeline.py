@@ -37,7 +37,9 @@ class Timeline:
     ):  # fmt: skip
         self.T = T
         votes: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
+        falling = set[int]()  # loops in which there are gradients
         for event, found in zip(events, nodes, strict=True):
+            falling |= {n for n, _ in event.rounds if any(node.name[:1] == "d" for node in found)}
             steps = {node.t for node in found if node.kind == ""}
             if len(steps) == 1 and (t := steps.pop()) is not None:
                 given = any(node.name in ("x", "y") for node in found)
@@ -46,7 +48,8 @@ class Timeline:
         self.fits: dict[int, Fit] = {}
         self.places: dict[int, Fit] = {}
         for number, entry in enumerate(entries):
-            fit = self._fit(entry, [votes.get((number, k)) for k in range(len(entry.items))])
+            told = [votes.get((number, k)) for k in range(len(entry.items))]
+            fit = self._fit(entry, told, -1 if number in falling else 1)
             if fit is not None:
                 self.fits[number] = fit
                 self.places.setdefault(entry.place, fit)
@@ -58,7 +61,7 @@ class Timeline:
         """Whether a loop did not come to the place of an event again, as far as it was run."""
         return event.count >= self._last.get((event.place, turn), 0)
 
-    def _fit(self, entry: Entry, votes: list[Counter[int] | None]) -> Fit | None:
+    def _fit(self, entry: Entry, votes: list[Counter[int] | None], sign: int) -> Fit | None:
         if len(entry.items) > self.T + 1 or not any(votes):
             return None
         likely = {max(c, key=c.__getitem__) for c in votes if c}
@@ -78,7 +81,9 @@ class Timeline:
         if fits[usual] >= _GIVEN and all(0 <= item < self.T for item in items):
             return usual  # what is given at its own step tells more than what is read at another
         if counted:  # as many rounds as there are steps are these, whatever is read in them
-            return max(fits, key=lambda f: (self._reach(f, entry), agreeing[f], fits[f], f.sign))
+            return max(
+                fits, key=lambda f: (self._reach(f, entry), agreeing[f], fits[f], f.sign * sign)
+            )
         best = max(fits.values())
         alike = (fit for fit in fits if fits[fit] == best)
         return max(alike, key=lambda fit: (self._reach(fit, entry), fit.sign))
