@@ -57,7 +57,9 @@ def plans(
             for part in (way, replace(way, loss=None)) if way.loss else (way,):
                 try:
                     planner = _Planner(part, cell, found, namespace)
-                    planners += [*_of_turns(planner), planner]
+                    whole = list(_of_turns(planner))
+                    planner.alike = bool(whole)
+                    planners += [*whole, planner]
                     break
                 except _NotAPlanError as error:
                     problems.append((way, str(error)))
@@ -78,6 +80,7 @@ def _of_turns(planner: "_Planner") -> Iterator["_Planner"]:
     for way in turns(planner.found, planner.way) if "dz_y" in planner.roles.values() else ():
         with contextlib.suppress(_NotAPlanError):
             turn = _Planner(way, planner.cell, planner.found, planner.namespace)
+            turn.alike = True
             if {"x", "y"} <= set(turn.roles.values()):
                 yield turn
 
@@ -111,6 +114,8 @@ def _that_run(program: Program, planners: "list[_Planner]") -> list[Plan]:
         least = min(left for left, _ in tried)
         others = planner.plans(likely=False) if least else []
         further = [(left, plan) for plan in others if (left := _left(program, plan)[0]) < least]
+        if planner.alike:  # what is run in two ways is run in none that stops earlier
+            tried = [one for one in tried if one[0] == least]
         possible += tried + further
     return [plan for _, plan in sorted(possible, key=lambda one: one[0])]
 
@@ -154,6 +159,7 @@ class _Planner:
             *(f for e in made for f in e.closure if f not in way.functions),
         ]
         self.own = draw("plain", cell).sizes
+        self.alike = False  # whether another one runs the same functions
         self.roles = dict(self._roles())
         self.containers = self._containers()
         self.instance = self._made()

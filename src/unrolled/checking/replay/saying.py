@@ -127,7 +127,9 @@ class EditPrinter(Printer):
         if moved == "reversed":
             return self.style["step"] % (self.plain(base.replace("_next", "_prev")), "t−1")
         if moved == "mirrored":
-            of, step = (base.removesuffix("_prev"), "T−2−t") if base[-5:] == "_prev" else (base, "T−1−t")
+            of, step = (
+                (base.removesuffix("_prev"), "T−2−t") if base[-5:] == "_prev" else (base, "T−1−t")
+            )
             return self.style["step"] % (self.plain(of), step)
         if moved == "initial":
             return self.plain(f"{base}0")
