@@ -51,7 +51,7 @@ def make_gru(n_in, n_hidden, n_out, seed=3):
             grads["by"] += dy.sum(axis=1, keepdims=True)
             dh = dh + p["Wy"].T @ dy
             daz = dh * (hh - h_prev) * z * (1 - z)
-            dah = dh * z * (1 - hh ** 2)
+            dah = dh * z * (1 - hh**2)
             drh = p["Uh"].T @ dah
             dar = drh * h_prev * r * (1 - r)
             for g, da, left in (("z", daz, h_prev), ("r", dar, h_prev), ("h", dah, r * h_prev)):

@@ -7,7 +7,7 @@ def rnn_step(params, x, s):
     new = np.tanh(x @ U + s @ V + b)
 
     def pull(ds, grads):
-        dz = ds * (1 - new ** 2)
+        dz = ds * (1 - new**2)
         grads["U"] += x.T @ dz
         grads["V"] += s.T @ dz
         grads["b"] += dz.sum(axis=0)

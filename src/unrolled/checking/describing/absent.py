@@ -55,7 +55,9 @@ def _no_entry(runner: Runner, located: Located, error: BaseException) -> Cause |
     right = [name for name in own - {quantity} if _base(name) == _base(quantity)]
     if len(right) != 1:
         return Cause("other_step", "pattern", f"{why}.")
-    return Cause("other_step", "exact", f"{why}, which stands where {printer.name(right[0])} belongs.")
+    return Cause(
+        "other_step", "exact", f"{why}, which stands where {printer.name(right[0])} belongs."
+    )
 
 
 def _base(name: str) -> str:

@@ -72,7 +72,9 @@ def crashed(runner: Runner, run: Run) -> list[Node]:
     statement = runner.places[root(runner.places, inside[0].number)]
     names = {n for target in statement.targets for n in meant(target, runner.problem.cell)}
     found = [Node(name, t) for name in sorted(names)]
-    return [n for n in found if n in runner.order.needs or (t is not None and _is_of_step(runner, n))]
+    return [
+        n for n in found if n in runner.order.needs or (t is not None and _is_of_step(runner, n))
+    ]
 
 
 def _is_of_step(runner: Runner, node: Node) -> bool:
