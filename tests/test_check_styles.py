@@ -56,6 +56,16 @@ MISTAKES = {
     "gru_of_vectors": [
         ("dr = drs * s * r * (1 - r)", "dr = drs * r * (1 - r)", "dz_r", "neighbour"),
     ],
+    "step_pullbacks": [
+        ("dz = ds * (1 - new ** 2)", "dz = ds * (1 - s ** 2)", "dz_a", "other_step"),
+    ],
+    "gru_functions_in_dict": [
+        ("daz = dh * (hh - h_prev)", "daz = dh * (h_prev - hh)", "du", "other_sign"),
+    ],
+    "layers_that_remember": [
+        ("return d / len(self.labels)", "return d", "dz_y", "scale"),
+        ("self.dW += dout.T @ x", "self.dW = dout.T @ x", "dW_aa", "overwritten"),
+    ],
     "sizes_by_use": [
         ("d[gold[t]] -= 1\n", "d[gold[t]] += 1\n", "dz_y", "other_sign"),
     ],

@@ -20,6 +20,7 @@ class BoundPlan:
     binding: Binding
     readings: tuple[Reading, ...] = field(default=(Reading(""),))
     columns: bool = True
+    transposed: bool = False
     labels: bool = False
     one_column: bool = False
     one_step: bool = False

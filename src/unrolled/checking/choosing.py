@@ -1,9 +1,10 @@
 """Which networks are in a file, and how each is read: the plan, reading and conventions that explain most."""
 
 import ast
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from unrolled.checking.calling import Plan, Way, problem_for
+from unrolled.checking.calling.usage import takes_logarithms
 from unrolled.checking.conventions import Choice, choose_reading
 from unrolled.checking.locating.runs import Runner, WatchedCode
 from unrolled.checking.locating.search import locate
@@ -60,9 +61,27 @@ def _best(
     for plan in possible:
         if id(plan) not in tried:
             tried[id(plan)] = _tried(code, plan)
-        if tried[id(plan)][0][0]:
+        if tried[id(plan)][0][0] and not _left_out(plan, tried.values()):
             return tried[id(plan)]
-    return max((tried[id(plan)] for plan in possible), key=lambda one: one[0])
+    found = [tried[id(plan)] for plan in possible]
+    whole = [one for one in found if not _left_out(one[1].plan, found)]
+    return max(whole or found, key=lambda one: one[0])
+
+
+def _left_out(plan: Plan, tried: Iterable[tuple[_Score, Choice]]) -> bool:
+    """Return whether another plan runs the same as a part of what it runs, and as much is recognised in it:
+    what it has besides, a loss with its gradient, is to be judged too, if it is a loss that is known.
+    """
+    parts = {id(entry.node) for _, entry in plan.way.parts}
+    own = max((score for score, one in tried if one.plan is plan), default=(False, 0, 0, False))
+    for (_, known, right, done), other in tried:
+        turn = other.plan.way
+        whole = turn.forward is None and id(turn.backward.node) not in parts
+        more = whole and parts < {id(f) for f in turn.functions}
+        judged = right or takes_logarithms(turn.functions)
+        if more and judged and known >= max(own[1], 1) and done >= own[3]:
+            return True
+    return False
 
 
 def _tried(code: WatchedCode, plan: Plan) -> tuple[_Score, Choice]:

@@ -164,7 +164,7 @@ def _goes_back(
     truths = Truth(read, choice.conventions), Truth(read, usual)
     printed = [{e.name: e.expression.key for e in truth.table.of("backward")} for truth in truths]
     own = {name for name, key in printed[0].items() if printed[1].get(name) != key}
-    recogniser = Recogniser(truths[0], transposed=not choice.plan.columns)
+    recogniser = Recogniser(truths[0], transposed=choice.plan.transposed)
     sizes = {np.size(truths[0].steps[0][name]) for name in own}
     found = {
         node.name for value in values if value.size in sizes for node in recogniser.nodes(value)
@@ -315,7 +315,7 @@ def _of_values(
     counts: Counter[Counting] = Counter()
     for counting in usual.values():
         truth = Truth(problem, replace(conventions, counting=counting))
-        recogniser = Recogniser(truth, transposed=not plan.columns)
+        recogniser = Recogniser(truth, transposed=plan.transposed)
         backward = {e.name for e in truth.table.of("backward")}
         sizes = {np.size(truth.steps[0][name]) for name in backward}
         nodes = (recogniser.nodes(value) for value in values if value.size in sizes)

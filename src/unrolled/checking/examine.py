@@ -167,6 +167,8 @@ class Check:
         """Raise UnrolledError where a name was left out, or sizes clash that are theirs and ours."""
         unclear, left_out = self.choice.plan.unclear, self.program.left_out
         error = self._first.error
+        if isinstance(error, UnrolledError):
+            raise error
         if isinstance(error, NameError) and error.name in left_out:
             raise UnrolledError(
                 f"{self.program.path}, {left_out[error.name]}, so that {error.name} is not there"

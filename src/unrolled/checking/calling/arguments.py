@@ -28,7 +28,7 @@ _SIZES = {
 _SIZE_OF = {word: size for size, words in _SIZES.items() for word in words.split()}
 
 _WORDS = {
-    "y": "y ys yt target targets label labels ytrue truth yt tgt expected groundtruth ylabels t ytrain "
+    "y": "y ys yt ts target targets label labels ytrue truth yt tgt expected groundtruth ylabels t ytrain "
          "ytarget onehottargets correct",
     "parameters": "parameters params param theta weights p model w network net wb coefficients",
     "cache": "cache caches mem memory memories tape saved ctx context history store stored cachelist "

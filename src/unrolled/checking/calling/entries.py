@@ -1,11 +1,12 @@
-"""What can be run in a person's file: its functions and methods, and what their syntax says of them."""
+"""What can be run in a person's file: functions, methods, what these hand out, and what their syntax says."""
 
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from unrolled.checking.calling.closures import inner_functions, without
 from unrolled.checking.names import GATES, is_parameter, meanings
 from unrolled.checking.running.program import SCRIPT, called_names
 
@@ -41,11 +42,21 @@ _STEP = {"cell", "step", "one"}
 class Entry:
     """A function, or a method of class `owner`: its syntax, its arguments (self apart) and `closure`,
     itself and whatever of the file it calls.
+
+    One that is handed out by functions has these as `outer`; `owner` is then the one that makes all of
+    them, if there is such a `maker`, which has no other use. `hands`: it hands out others.
     """
 
     node: ast.FunctionDef = field(repr=False, hash=False, compare=False)
     owner: str = ""
     closure: tuple[ast.FunctionDef, ...] = field(default=(), repr=False, hash=False, compare=False)
+    outer: tuple[ast.FunctionDef, ...] = field(default=(), repr=False, hash=False, compare=False)
+    maker: bool = False
+    hands: bool = False
+
+    @property
+    def inner(self) -> bool:
+        return bool(self.outer)
 
     @property
     def name(self) -> str:
@@ -56,7 +67,13 @@ class Entry:
         given = [a.arg for a in (*self.node.args.posonlyargs, *self.node.args.args)]
         static = any(getattr(d, "id", "") == "staticmethod" for d in self.node.decorator_list)
         named = [a.arg for a in self.node.args.kwonlyargs]
-        return (given[1:] if self.owner and not static else given) + named
+        bound = self.owner and not (static or self.inner or self.maker)
+        return (given[1:] if bound else given) + named
+
+    @property
+    def makes(self) -> bool:
+        """Whether it makes what the others belong to."""
+        return self.maker or self.name == "__init__"
 
     @property
     def optional(self) -> set[str]:
@@ -88,10 +105,18 @@ class Entry:
         """Whether gradients of weights are formed: by the names assigned, or by the function's own."""
         if not any(isinstance(n, ast.BinOp) for f in self.closure for n in ast.walk(f)):
             return False  # it sets them to zero
-        if self.words & _BACKWARD:
+        if self.words & _BACKWARD or self._goes_back:
             return True
         stored = {w for f in self.closure for w in stored_words(f)}
         return any(q[:1] == "d" and is_parameter(q[1:]) for w in stored for q in meanings(w, "rnn"))
+
+    @property
+    def _goes_back(self) -> bool:
+        """Whether it is handed out by a forward pass, and adds products up."""
+        sums = [n.value for n in ast.walk(self.node) if isinstance(n, ast.AugAssign)]
+        products = any(isinstance(getattr(n, "op", None), ast.MatMult) or last_word(n) == "dot"
+                       for value in sums for n in ast.walk(value))  # fmt: skip
+        return products and any(Entry(f, closure=(f,)).computes for f in self.outer)
 
     @property
     def computes(self) -> bool:
@@ -117,9 +142,11 @@ class Entry:
         """Whether it may be part of a plan: it neither trains, draws, sets up nor checks."""
         drawn = any(called_names(f) & {"choice", "choices", "multinomial"} for f in self.closure)
         trains = any(
-            set(tokens(f.name)) & {"train", "update", "sgd", "adam", "fit"} for f in self.closure
+            set(tokens(f.name)) & {"train", "update", "sgd", "adam", "fit"}
+            for f in self.closure[self.hands or self.inner :]
         )
-        return not (self.words & _NOT_A_RUN or drawn or trains)
+        said = self.words & (_NOT_A_RUN - ({"update"} if self.hands or self.inner else set()))
+        return not (self.maker or said or drawn or trains)
 
     @property
     def predicts(self) -> bool:
@@ -140,15 +167,44 @@ def zeroes(name: str) -> bool:
 
 
 def entries(tree: ast.Module) -> list[Entry]:
-    """Return the functions and methods of a module, in their order."""
-    found = [(node, "") for node in tree.body if isinstance(node, ast.FunctionDef)]
+    """Return the functions and methods of a module, and what they hand out, in their order."""
+    found: list[Entry] = []
     for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            found += [(n, node.name) for n in node.body if isinstance(n, ast.FunctionDef)]
+        if isinstance(node, ast.FunctionDef):
+            found += _with_inner(Entry(node))
+        elif isinstance(node, ast.ClassDef):
+            methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
+            found += [one for n in methods for one in _with_inner(Entry(n, node.name))]
             if any("dataclass" in ast.unparse(d) for d in node.decorator_list):
-                found.append((_made_of_fields(node), node.name))
+                found.append(Entry(_made_of_fields(node), node.name))
+    found = _closed(tree, found)
+    makers = {e.name for e in found if e.hands and not e.owner and not e.inner and not e.computes}
+    return _closed(tree, [_of_maker(one, makers) for one in found]) if makers else found
+
+
+def _closed(tree: ast.Module, found: list[Entry]) -> list[Entry]:
+    """Return entries with what each calls."""
     calls = _Calls(tree, found)
-    return [Entry(node, owner, tuple(calls.closure(node))) for node, owner in found]
+    return [replace(one, closure=tuple(calls.closure(one.node))) for one in found]
+
+
+def _of_maker(entry: Entry, makers: set[str]) -> Entry:
+    """Return an entry that knows what makes it: a function that hands others out, and computes nothing."""
+    if entry.owner:
+        return entry
+    if not entry.inner and entry.name in makers:
+        return replace(entry, owner=entry.name, maker=True, hands=False)
+    outermost = entry.outer[0].name if entry.inner else ""
+    return replace(entry, owner=outermost) if outermost in makers else entry
+
+
+def _with_inner(entry: Entry) -> Iterator[Entry]:
+    """Yield a function without those that it hands out or that these use, and each of these."""
+    inner = inner_functions(entry.node)
+    own = without(entry.node, inner)
+    yield replace(entry, node=own, hands=bool(inner))
+    for one in inner:
+        yield from _with_inner(Entry(one, entry.owner, outer=(*entry.outer, own)))
 
 
 def _made_of_fields(node: ast.ClassDef) -> ast.FunctionDef:
@@ -174,18 +230,22 @@ def _instances(tree: ast.Module, owner: str) -> set[str]:
 class _Calls:
     """Which functions of a file a call may reach: methods by the class of the object, where it is known."""
 
-    def __init__(self, tree: ast.Module, found: list[tuple[ast.FunctionDef, str]]):
-        self.owners = {id(function): owner for function, owner in found}
+    def __init__(self, tree: ast.Module, found: list[Entry]):
+        self.owners = {id(one.node): one.owner for one in found}
         self.by_name: dict[str, list[ast.FunctionDef]] = {}
         self.classes: dict[str, set[str]] = {}  # of what is kept under a name
-        for function, _ in found:
-            self.by_name.setdefault(function.name, []).append(function)
-        for function, owner in found:
-            if function.name == "__init__":  # to call a class is to call this
-                self.by_name.setdefault(owner, []).append(function)
-            if function.name == "__call__":
-                for name in _instances(tree, owner):
-                    self.by_name.setdefault(name, []).append(function)
+        for one in found:
+            self.by_name.setdefault(one.name, []).append(one.node)
+        makers = {one.owner for one in found if one.maker}
+        self.handed = [one for one in found if one.inner and one.owner not in makers]
+        for one in found:
+            if one.name == "__init__" or (one.inner and one.owner in makers):
+                self.by_name.setdefault(one.owner, []).append(
+                    one.node
+                )  # to call a class is to call this
+            if one.name == "__call__":
+                for name in _instances(tree, one.owner):
+                    self.by_name.setdefault(name, []).append(one.node)
         for owner in filter(None, self.owners.values()):
             for name in _instances(tree, owner):
                 self.classes.setdefault(name, set()).add(owner)
@@ -202,13 +262,25 @@ class _Calls:
 
     def _called(self, node: ast.FunctionDef) -> Iterator[ast.FunctionDef]:
         for call in (n.func for n in ast.walk(node) if isinstance(n, ast.Call)):
-            if isinstance(call, ast.Name):
+            if isinstance(call, ast.Subscript) or getattr(call, "id", "") in _local(node):
+                yield from self._kept_function(node)
+            elif isinstance(call, ast.Name):
                 yield from self.by_name.get(call.id, [])
             elif isinstance(call, ast.Attribute):
                 of = last_word(call.value)
                 owners = {self.owners.get(id(node), "")} if of == "self" else self.classes.get(of)
                 named = self.by_name.get(call.attr, [])
                 yield from [f for f in named if self.owners[id(f)] in (owners or ())] or named
+
+    def _kept_function(self, node: ast.FunctionDef) -> list[ast.FunctionDef]:
+        """Return what `pulls[t](…)` may call: the only function that another one hands out; or objects."""
+        others = [one.node for one in self.handed if node not in (one.node, *one.outer)]
+        return [*(others if len(others) == 1 else []), *self.by_name.get("__call__", [])]
+
+
+def _local(f: ast.FunctionDef) -> set[str]:
+    """Return what a function gives values to, or what its loops go through: `for pull in pulls`."""
+    return {n.id for n in ast.walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def stored_words(node: ast.AST) -> Iterator[str]:
@@ -299,6 +371,25 @@ def ways(found: list[Entry]) -> list[Way]:
     return script or sorted(pairs + alone, key=lambda way: way.backward.is_step) + only
 
 
+def turns(found: list[Entry], way: Way) -> list[Way]:
+    """Return the training steps that run a way once, with what stands between its forward and its backward:
+    a loss that is an object of its own, say.
+    """
+    inner = {id(entry.node) for _, entry in way.parts}
+    return [
+        Way(None, None, e) for e in found
+        if e.owner == way.owner and not e.makes and not way.backward.is_step
+        and inner < {id(f) for f in e.closure} and not _repeats(e.node, way)
+    ]  # fmt: skip
+
+
+def _repeats(f: ast.FunctionDef, way: Way) -> bool:
+    """Return whether a function runs a way in a loop."""
+    names = {entry.name for _, entry in way.parts}
+    loops = [n for n in ast.walk(f) if isinstance(n, ast.For | ast.While)]
+    return any(names & called_names(loop) for loop in loops)
+
+
 def _pairs(runs: list[Entry], forwards: list[Entry], backwards: list[Entry]) -> list[Way]:
     """Return what goes together; a forward of the same name but for its direction, if there is one."""
     found = []
@@ -328,6 +419,10 @@ def _outermost(candidates: list[Entry]) -> list[Entry]:
 
 
 def _go_together(forward: Entry, backward: Entry) -> bool:
+    if any(forward.node is f for f in backward.outer):
+        return True
+    if backward.inner and not (forward.inner and forward.outer[0] is backward.outer[0]):
+        return False
     cells = set(GATES)
     same_cell = (forward.words & cells) == (backward.words & cells)
     return forward.owner == backward.owner and same_cell and forward.is_step == backward.is_step

@@ -86,15 +86,33 @@ def passed_on(
     """
     found = set[str]()
     for call in (n for n in ast.walk(f) if isinstance(n, ast.Call)):
-        for g in (g for g in functions if g.name == last_word(call.func)):
-            theirs = [a.arg for a in (*g.args.posonlyargs, *g.args.args)]
-            theirs = theirs[1:] if theirs[:1] == ["self"] else theirs
+        for g in _called_by(call, functions):
+            theirs = _arguments(g)
             given = [
                 *zip(theirs, call.args, strict=False),
                 *((k.arg, k.value) for k in call.keywords),
             ]
             found |= {to for to, of in given if to and word(of) in names}
     return found
+
+
+def _called_by(call: ast.Call, functions: Functions) -> list[ast.FunctionDef]:
+    """Return the functions of that name, or, where there is none, what objects do that are called."""
+    name = last_word(call.func)
+    named = [g for g in functions if g.name == name]
+    objects = [
+        g for g in functions if g.name == "__call__" and len(_arguments(g)) == len(call.args)
+    ]
+    held = (
+        isinstance(call.func, ast.Subscript)
+        or last_word(getattr(call.func, "value", call)) == "self"
+    )
+    return named or (objects if held else [])
+
+
+def _arguments(f: ast.FunctionDef) -> list[str]:
+    given = [a.arg for a in (*f.args.posonlyargs, *f.args.args)]
+    return given[1:] if given[:1] == ["self"] else given
 
 
 def loops(f: ast.AST) -> Iterator[tuple[ast.AST, ast.expr, ast.expr]]:

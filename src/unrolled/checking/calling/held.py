@@ -28,23 +28,42 @@ class Held:
     word: str
 
     @property
+    def listed(self) -> bool:
+        """Whether its holder is one of a list."""
+        return re.search(r"\[\]\.\d+$", self.path) is not None
+
+    @property
+    def shown(self) -> str:
+        """What it is called in their code, about."""
+        path = re.sub(r"\[\]\.(\d+)", r"[\1]", f"{self.path}.{self.key}")
+        return re.sub(r"\[\]\.(\w+)", r"['\1']", path)
+
+    @property
     def value(self) -> Any:
         return self.kept[self.key]
 
 
 def holders(name: str, held: Any, depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the attributes of an object, of the objects of their classes in it, and its dictionaries."""
+    """Yield the attributes of an object, of the objects of their classes in it, or in its lists and
+    dictionaries, and these dictionaries.
+    """
     kept = vars(held)
     yield name, kept
     for key, value in list(kept.items()):
         if isinstance(value, dict):
             yield f"{name}.{key}[]", value
-        elif (
-            type(value).__module__ == type(held).__module__
-            and depth < 2
-            and hasattr(value, "__dict__")
-        ):
-            yield from holders(f"{name}.{key}", value, depth + 1)
+        for word, one in _within(key, value):
+            theirs = type(one).__module__ == type(held).__module__ and hasattr(one, "__dict__")
+            if theirs and depth < 2:
+                path = f"{name}.{key}" if one is value else f"{name}.{key}[].{word}"
+                yield from holders(path, one, depth + 1)
+
+
+def _within(key: str, value: Any) -> list[tuple[Any, Any]]:
+    """Return what a value holds by key, or by number in a list, or itself."""
+    if isinstance(value, dict):
+        return list(value.items())
+    return list(enumerate(value)) if isinstance(value, list | tuple) else [(key, value)]
 
 
 def roots(namespace: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,7 +89,10 @@ def _name(node: ast.expr) -> str:
         return _name(node.func.value)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mult):
         return _name(node.left)  # loss / m
-    return last_word(node)
+    word = last_word(node)
+    held = isinstance(node, ast.Attribute | ast.Subscript) and word != last_word(node.value)
+    of_gradients = held and last_word(node.value) in _LISTS and not word.startswith(("d", "grad"))  # type: ignore[attr-defined]
+    return f"d{word}" if of_gradients else word
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,8 @@ class Collector:
                     yield Output(f"{name}[{k}]", f"d{quantity}", array)
             return
         first = len(value) - self.steps  # 1 where the initial state stands first
-        if first in (0, 1) and word[:1] != "d":
+        gradient = word[:1] == "d" and (first, *meanings(word, self.cell)) != (0, "dx")
+        if first in (0, 1) and not gradient:  # of which a list may be in any order
             for k in range(self.steps):
                 yield from self._of_step(f"{name}[{k + first}]", word, value[k + first], k)
 
@@ -151,7 +155,8 @@ class Collector:
         array = _numbers(value)
         if array is None or not self._is_one_step(array):
             return
-        quantity = self.quantity(word, array)
+        of_input = meanings(word, self.cell) == ("dx",)
+        quantity = "dx" if of_input else self.quantity(word, array)
         if quantity not in ("", "loss") and not is_parameter(quantity.removeprefix("d")):
             yield Output(name, quantity, array, step)
 
@@ -177,11 +182,15 @@ class Collector:
             return ""  # what is left of the last turn of a loop
         return found[0]
 
-    def _of_weight(self, word: str) -> str:
-        """Return the gradient of a weight of theirs that a word names, or ""."""
+    def names_weight(self, word: str) -> str:
+        """Return the gradient of that weight of theirs which a word names, or ""."""
         gradients = (f"d{of}" for name, of in self.weights.items()
                      if word.lower().replace("_", "") in gradient_words(name))  # fmt: skip
-        if (gradient := next(gradients, "")) or not self.apart:
+        return next(gradients, "")
+
+    def _of_weight(self, word: str) -> str:
+        """Return the gradient of a weight of theirs that a word names, or means, or ""."""
+        if (gradient := self.names_weight(word)) or not self.apart:
             return gradient
         kept = {f"d{of}" for of in self.weights.values()}
         return next((q for q in meanings(word, self.cell)[:1] if q in kept), "")

@@ -73,6 +73,11 @@ class Plan:
         return self.layout.columns
 
     @property
+    def transposed(self) -> bool:
+        """Whether input weights are (n_x, n_a) for them."""
+        return self.layout.transposed
+
+    @property
     def has_loss(self) -> bool:
         """Whether the backward starts from targets; else from an upstream gradient.
 
@@ -175,19 +180,30 @@ class Plan:
         if quantity in ("da0", "dc0"):
             return self.layout.one_step(truth.totals[quantity])
         if output.step is not None:
-            return self.layout.one_step(truth.steps[output.step][quantity])
+            return self._of_step(quantity, output.step, value, truth)
         if value.ndim < len(self.layout.axes.split()):
-            if (
-                quantity in truth.initial and "[" in output.name
-            ):  # one step may keep what it was given
-                given = self.layout.one_step(truth.initial[quantity])
-                if np.array_equal(given, value):
-                    return given
-            total = self.layout.one_step(truth.steps[-1][quantity])
-            if self.one_step and quantity in ("da", "dc") and not np.allclose(total, value):
-                return self.layout.one_step(truth.totals[f"{quantity}0"])  # what it hands back
-            return total
+            return self._of_last_step(output, truth)
         return self._over_time(quantity, value, truth)
+
+    def _of_step(self, quantity: str, step: int, value: Array, truth: Truth) -> Array:
+        """Return a quantity at one step of a list; that of gradients may begin with the last step."""
+        backwards = self.layout.one_step(truth.steps[-1 - step][quantity])
+        turned = quantity == "dx" and backwards.shape == value.shape
+        if turned and np.allclose(backwards, value):
+            return backwards
+        return self.layout.one_step(truth.steps[step][quantity])
+
+    def _of_last_step(self, output: Output, truth: Truth) -> Array:
+        """Return what there is once of a quantity: at the last step, or at the only one."""
+        quantity, value = output.quantity, np.asarray(output.value)
+        if quantity in truth.initial and "[" in output.name:  # one step may keep what it was given
+            given = self.layout.one_step(truth.initial[quantity])
+            if np.array_equal(given, value):
+                return given
+        total = self.layout.one_step(truth.steps[-1][quantity])
+        if self.one_step and quantity in ("da", "dc") and not np.allclose(total, value):
+            return self.layout.one_step(truth.totals[f"{quantity}0"])  # what it hands back
+        return total
 
     def _over_time(self, quantity: str, value: Array, truth: Truth) -> Array:
         """Return a quantity at all steps; a state may have the initial one first, or last. What they keep

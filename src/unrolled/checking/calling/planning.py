@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.calling import arguments, flow, usage
-from unrolled.checking.calling.entries import Entry, Way, entries, last_word, ways
+from unrolled.checking.calling.closures import made_by
+from unrolled.checking.calling.entries import (
+    Entry,
+    Way,
+    entries,
+    last_word,
+    stored_words,
+    turns,
+    ways,
+)
 from unrolled.checking.calling.held import Held, by_shape, inside, roots, split_up
 from unrolled.checking.calling.layouts import INNER, WITH_BIAS, Layout, group, parts, readings
 from unrolled.checking.calling.outputs import returned, unnamed
@@ -47,7 +56,10 @@ def plans(
         for cell in usage.cells(way):
             for part in (way, replace(way, loss=None)) if way.loss else (way,):
                 try:
-                    planners.append(_Planner(part, cell, found, namespace))
+                    planner = _Planner(part, cell, found, namespace)
+                    whole = list(_of_turns(planner))
+                    planner.alike = bool(whole)
+                    planners += [*whole, planner]
                     break
                 except _NotAPlanError as error:
                     problems.append((way, str(error)))
@@ -61,6 +73,16 @@ def plans(
         "nothing here can be run as a recurrent network: looked for a forward and a backward pass "
         f"(functions, methods or one main loop), found the functions {names}{why}"
     )
+
+
+def _of_turns(planner: "_Planner") -> Iterator["_Planner"]:
+    """Yield what runs the same with its loss, where it is handed the gradient at the logits."""
+    for way in turns(planner.found, planner.way) if "dz_y" in planner.roles.values() else ():
+        with contextlib.suppress(_NotAPlanError):
+            turn = _Planner(way, planner.cell, planner.found, planner.namespace)
+            turn.alike = True
+            if {"x", "y"} <= set(turn.roles.values()):
+                yield turn
 
 
 def _said(problems: list[tuple[Way, str]], planners: "list[_Planner]") -> Iterator[str]:
@@ -88,24 +110,37 @@ def _that_run(program: Program, planners: "list[_Planner]") -> list[Plan]:
     """
     possible: list[tuple[int, Plan]] = []
     for planner in planners:
-        tried = [(_left(program, plan), plan) for plan in planner.plans()]
+        tried = _further_first([(*_left(program, plan), plan) for plan in planner.plans()])
         least = min(left for left, _ in tried)
         others = planner.plans(likely=False) if least else []
-        further = [(left, plan) for plan in others if (left := _left(program, plan)) < least]
+        further = [(left, plan) for plan in others if (left := _left(program, plan)[0]) < least]
+        if planner.alike:  # what is run in two ways is run in none that stops earlier
+            tried = [one for one in tried if one[0] == least]
         possible += tried + further
     return [plan for _, plan in sorted(possible, key=lambda one: one[0])]
 
 
-def _left(program: Program, plan: Plan) -> int:
-    """Return how much of a run is left where it stops: 0 at the end. It is watched, for loops may have no
-    end.
+def _further_first(tried: list[tuple[int, int, Plan]]) -> list[tuple[int, Plan]]:
+    """Return plans in their order; of two that differ in whether only the last step has a target, and stop
+    in the same function, the one that gets further first.
+    """
+    for k, (one, other) in enumerate(itertools.pairwise(tried)):
+        alike = other[2].last_only and one[2] == replace(other[2], last_only=False)
+        if alike and one[0] == other[0] > 0 and one[1] < other[1]:
+            tried[k : k + 2] = [other, one]
+    return [(left, plan) for left, _, plan in tried]
+
+
+def _left(program: Program, plan: Plan) -> tuple[int, int]:
+    """Return how much of a run is left where it stops, 0 at the end, and how much was computed. It is
+    watched, for loops may have no end.
     """
     problem, watcher = problem_for(plan, "plain"), Watcher(quiet=True)
     tree, _ = instrument(program.definitions(program.tree))
     with restored(), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stage = plan.run(execute(program, tree, watcher.hooks), problem).stage
-    return ["done", "backward", "loss", "forward", "making"].index(stage)
+    return ["done", "backward", "loss", "forward", "making"].index(stage), watcher.reached
 
 
 class _NotAPlanError(Exception):
@@ -116,14 +151,15 @@ class _Planner:
     """Finds what each argument of one way, read as one cell, is to be given."""
 
     def __init__(self, way: Way, cell: str, found: list[Entry], namespace: Mapping[str, Any]):
-        self.way, self.cell, self.namespace = way, cell, namespace
-        made = [e for e in found if e.owner == way.owner and e.name == "__init__"]
+        self.way, self.cell, self.found, self.namespace = way, cell, found, namespace
+        made = [e for e in found if e.owner == way.owner and e.makes]
         self.constructor = _constructor(way, made)
         self.functions = [
             *way.functions,
             *(f for e in made for f in e.closure if f not in way.functions),
         ]
         self.own = draw("plain", cell).sizes
+        self.alike = False  # whether another one runs the same functions
         self.roles = dict(self._roles())
         self.containers = self._containers()
         self.instance = self._made()
@@ -156,7 +192,8 @@ class _Planner:
         if self.cell != "rnn" or {"W_aa", "W_ax"} <= set(self.weights.values()):
             return
         pairs = list(usage.products(self.functions, indexed=True))
-        sure = {n: q for n, q in self.weights.items() if n not in ("c", "B")}  # biases as a rule
+        open_ones = () if "W_aa" in self.weights.values() else ("W_ya",)  # V of the state, beside U
+        sure = {n: q for n, q in self.weights.items() if n not in ("c", "B") and q not in open_ones}
         unsure = [*self.unknown, *(n for n in self.weights if n not in sure)]
         for order in itertools.product(*(self._uses(name, pairs) for name in unsure)):
             found = sure | dict(zip(unsure, order, strict=True))
@@ -487,7 +524,18 @@ class _Planner:
                         for k in n.keys
                         if isinstance(k, ast.Constant) and isinstance(k.value, str)
                     ]
-        return found
+        return [*found, *self._shared()]
+
+    def _shared(self) -> list[str]:
+        """Return what functions share that one function makes, by the names that they read it under."""
+        if self.constructor is None or not self.constructor.maker:
+            return []
+        made = self.constructor.node
+        bound = {*self.constructor.arguments, *(w for w in stored_words(made))}
+        read = [n for f in self.way.functions for n in sorted(_read_from_outside(f))]
+        kept = inside("self", self.instance) if self.instance is not None else ()
+        keys = [held.key for held in kept if isinstance(held.value, np.ndarray)]
+        return [*(n for n in read if n in bound), *keys]
 
     def _by_use(self, name: str) -> str:
         """Return what a name with several meanings stands for, by what it is multiplied with."""
@@ -563,7 +611,7 @@ class _Planner:
             held |= {key: value for key, value in inner.items() if isinstance(key, str)}
         if self.constructor is not None and not self.constructor.arguments:
             with restored(), contextlib.suppress(Exception):
-                held |= vars(self.namespace[self.way.owner]())
+                held |= vars(made_by(self.namespace[self.way.owner], {}))
         found: dict[str, int] = {}
         for name, quantity in self.weights.items():
             if isinstance(value := held.get(name), np.ndarray) and is_parameter(quantity):
@@ -584,7 +632,7 @@ class _Planner:
         """Yield layouts, each with whether there is a single column only."""
         starts = ("x", "y", "dz_y", "upstream")
         inputs = {name for (_, name), role in self.roles.items() if role in starts}
-        found = usage.layouts(self.way, self.cell, inputs, likely)
+        found = usage.layouts(self.way, self.cell, inputs, likely, self._made_transposed())
         single = [
             Layout("T n m", False, "n 1"),
             Layout("T n", False, "n"),
@@ -604,6 +652,18 @@ class _Planner:
             axes = layout.step if self.way.backward.is_step else layout.axes
             unlike.setdefault((axes, layout.bias, layout.transposed, one), (layout, one))
         yield from unlike.values()
+
+    def _made_transposed(self) -> list[bool]:
+        """Return, where their object tells by its shapes, whether input weights are (n_x, n_a)."""
+        kept = inside("self", self.instance) if self.instance is not None else ()
+        found = set()
+        for held in kept:
+            quantity = self.weights.get(held.word) or self.weights.get(held.key, "")
+            if quantity[:2] == "W_" and parts(quantity, self.cell) == [quantity]:
+                shape = tuple(self.own[n] for n in entry_of(quantity).shape.split())
+                if shape[0] != shape[1] and np.shape(held.value) in (shape, shape[::-1]):
+                    found.add(np.shape(held.value) != shape)
+        return list(found) if len(found) == 1 else []
 
     def _has_columns(self) -> bool:
         """Return whether vectors are columns (n, 1): those of their own, or those that are made."""

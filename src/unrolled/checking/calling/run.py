@@ -10,6 +10,7 @@ import numpy as np
 
 from unrolled.checking.calling import flow, usage
 from unrolled.checking.calling.arguments import is_cache
+from unrolled.checking.calling.closures import Made, function_of, made_by
 from unrolled.checking.calling.entries import Entry, zeroes
 from unrolled.checking.calling.held import inside, replaced, roots
 from unrolled.checking.calling.layouts import HIDDEN_SHARE, INNER, assembled
@@ -24,6 +25,7 @@ from unrolled.checking.calling.outputs import (
 from unrolled.checking.names import other_bias
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth
 from unrolled.checking.running.program import made_global
+from unrolled.errors import UnrolledError
 
 if TYPE_CHECKING:
     from unrolled.checking.calling.plan import Plan
@@ -106,6 +108,7 @@ class Run:
         self._place_globals()
         if self.instance is not None:
             self._place_weights()
+            self._zero_gradients()
         first, self.outcome.outputs = self.outcome.outputs, []
         for _, entry in self.plan.way.parts if what == "all" else self.plan.way.parts[-1:]:
             self._call(entry)
@@ -117,8 +120,9 @@ class Run:
         self._place_globals()
         if self.plan.constructor is not None:
             entry = self.plan.constructor
-            self.instance = self.namespace[self.plan.way.owner](**self._arguments(entry))
+            self.instance = made_by(self.namespace[self.plan.way.owner], self._arguments(entry))
             self._place_weights()
+            self._zero_gradients()  # before the forward: it may clear what layers remember, too
 
     def _place_globals(self) -> None:
         for name, meaning in self.plan.sizes.items():
@@ -165,8 +169,6 @@ class Run:
                 method()
 
     def _call(self, entry: Entry) -> None:
-        if entry is self.plan.way.backward and self.instance is not None:
-            self._zero_gradients()
         held = self._held_weights() if entry is self.plan.way.backward else {}
         self._call_it(entry)
         for name, before in held.items():
@@ -182,13 +184,24 @@ class Run:
         return {w: np.array(held.value) for w, held in words if w in self.plan.weights}
 
     def _call_it(self, entry: Entry) -> None:
-        of = self.instance if entry.owner else None
-        function = getattr(of, entry.name) if of is not None else self.namespace[entry.name]
+        function = self._function(entry)
         given = self._arguments(entry)
         positional = [given[a.arg] for a in entry.node.args.posonlyargs if a.arg in given]
         named = {n: v for n, v in given.items() if n not in _positional(entry)}
         result = function(*positional, **named)
         self._note(entry, result)
+
+    def _function(self, entry: Entry) -> Any:
+        """Return what is called: a global, a method, or what was handed out last of that text."""
+        if entry.inner:
+            places = [*reversed(self.results.values()), self.given_back, self.instance]
+            if (handed := function_of(entry.node, places)) is not None:
+                return handed
+            raise UnrolledError(
+                f"{entry.name} (line {entry.node.lineno}) is made inside another function, and was not "
+                "handed out by what ran before; a binding can say how this is run (docs/check.md)"
+            )
+        return getattr(self.instance, entry.name) if entry.owner else self.namespace[entry.name]
 
     def _arguments(self, entry: Entry) -> dict[str, Any]:
         """Return what a function is called with, and remember what must not change."""
@@ -309,7 +322,11 @@ class Run:
         for held in inside("self", self.instance):
             if held.path.endswith("]") or is_of_another(held.key, held.kept):
                 continue  # a dictionary is collected with the attribute that it is
-            shown = f"{held.path}.{held.key}"
+            if held.listed and not self.collector.names_weight(held.word):
+                continue  # it may be one object a step
+            shown = held.shown
+            if isinstance(self.instance, Made):
+                shown = shown.removeprefix("self.")
             for word in dict.fromkeys((held.word, held.key)):
                 found = list(self.collector.of(shown, word, held.value))
                 for output in found:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from unrolled.checking.calling.closures import made_by
 from unrolled.checking.calling.held import by_shape, inside
 from unrolled.checking.calling.layouts import parts
 from unrolled.checking.names import is_parameter, meanings
@@ -53,7 +54,7 @@ def made_with(roles: Mapping[str, str], make: Callable[..., Any], sizes: Mapping
         return None
     arguments = {n: given[role] for n, role in roles.items() if role != "default"}
     with restored(), contextlib.suppress(Exception), np.errstate(all="ignore"):
-        return make(**arguments)
+        return made_by(make, arguments)
     return None
 
 

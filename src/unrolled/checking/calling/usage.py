@@ -4,7 +4,7 @@ import ast
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from unrolled.checking.calling import flow
@@ -37,10 +37,13 @@ def cells(way: Way) -> list[str]:
     return named[:1] or found or ["rnn"]
 
 
-def layouts(way: Way, cell: str, inputs: set[str], likely: bool = True) -> list[Layout]:
+def layouts(
+    way: Way, cell: str, inputs: set[str], likely: bool = True, made: Iterable[bool] = ()
+) -> list[Layout]:
     """Return the layouts that the syntax speaks for, the best first; or (not `likely`) the others.
 
-    `inputs` are the arguments that hold x, targets or gradients from above.
+    `inputs` are the arguments that hold x, targets or gradients from above; `made` tells whether input
+    weights are (n_x, n_a) where no product by name does.
     """
     votes = _axes_votes(way.functions, inputs)
     columns = _columns(way.functions, cell)
@@ -50,7 +53,7 @@ def layouts(way: Way, cell: str, inputs: set[str], likely: bool = True) -> list[
     wanted = [axes for axes, n in votes.most_common() if n > 0] or list(votes)
     if not likely:
         wanted = [axes for axes in votes if axes not in wanted]
-    transposed = _transposed(way.functions, cell)
+    transposed = _transposed(way.functions, cell) or list(made)
     found = []
     for axes in wanted[:4]:
         for turned in transposed or [not _is_columns(axes)]:

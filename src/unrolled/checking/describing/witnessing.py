@@ -125,7 +125,8 @@ def to_legend(runner: Runner, name: str, value: Array, expected: Array) -> Array
         turned = laid_out(value, expected.shape)
         if turned is not None:
             return turned
-    return value if runner.plan.columns or value.ndim != 2 else value.T
+    turns = runner.plan.transposed if square else not runner.plan.columns
+    return value.T if turns and value.ndim == 2 else value
 
 
 def of_part(runner: Runner, name: str, seen: Sequence[Witness]) -> tuple[str, list[Witness]]:

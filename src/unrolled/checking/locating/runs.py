@@ -146,7 +146,7 @@ class Runner:
         self.code, self.plan, self.problem, self.truth = code, plan, problem, truth
         self.program, self.places, self.reading = code.program, code.places, reading
         self.order = Order(truth.table, problem.T, truth.conventions.counting is not None)
-        self.recogniser = Recogniser(truth, transposed=not plan.columns)
+        self.recogniser = Recogniser(truth, transposed=plan.transposed)
         self.tolerance, self.forward_only = tolerance, forward_only
         self.timeline: Timeline | None = None
         self.loops: dict[int, Fit] = {}
@@ -220,7 +220,11 @@ class Runner:
 
     def step(self, event: Event, watcher: Watcher) -> int | None:
         """Return the step at which something was seen; None outside of time, or where nothing tells."""
-        return None if self.timeline is None else self.timeline.of(event.rounds, watcher.entries)
+        if self.timeline is None:
+            return None
+        t = self.timeline.of(event.rounds, watcher.entries)
+        last = t is None and self.plan.last_only and self.timeline.is_between(event)
+        return self.problem.T - 1 if last else t
 
     def _all_steps(self, place: int) -> Callable[[Iterable[Any]], list[Any]]:
         def steps(iterable: Iterable[Any]) -> list[Any]:
@@ -238,7 +242,7 @@ class Runner:
 
     def turn(self, event: Event, watcher: Watcher) -> tuple[int, ...]:
         """Return in which rounds of loops that do not run over time something was seen."""
-        return () if self.timeline is None else self.timeline.turn(event.rounds, watcher.entries)
+        return () if self.timeline is None else self.timeline.turn(event, watcher.entries)
 
     def _replacement(self, here: Sequence[Repair], watcher: Watcher) -> Replacement:
         def right(event: Event) -> Array | None:

@@ -37,7 +37,9 @@ class Timeline:
     ):  # fmt: skip
         self.T = T
         votes: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
+        falling = set[int]()  # loops in which there are gradients
         for event, found in zip(events, nodes, strict=True):
+            falling |= {n for n, _ in event.rounds if any(node.name[:1] == "d" for node in found)}
             steps = {node.t for node in found if node.kind == ""}
             if len(steps) == 1 and (t := steps.pop()) is not None:
                 given = any(node.name in ("x", "y") for node in found)
@@ -46,17 +48,20 @@ class Timeline:
         self.fits: dict[int, Fit] = {}
         self.places: dict[int, Fit] = {}
         for number, entry in enumerate(entries):
-            fit = self._fit(entry, [votes.get((number, k)) for k in range(len(entry.items))])
+            told = [votes.get((number, k)) for k in range(len(entry.items))]
+            fit = self._fit(entry, told, -1 if number in falling else 1)
             if fit is not None:
                 self.fits[number] = fit
                 self.places.setdefault(entry.place, fit)
-        self._last = {(e.place, self.turn(e.rounds, entries)): e.count for e in events}
+        self._apart = self._several(events)
+        self._last = {(e.place, self.turn(e, entries)): e.count for e in events}
+        self._between = self._outside_in_the_middle(events)
 
     def is_last(self, event: Event, turn: tuple[int, ...]) -> bool:
         """Whether a loop did not come to the place of an event again, as far as it was run."""
         return event.count >= self._last.get((event.place, turn), 0)
 
-    def _fit(self, entry: Entry, votes: list[Counter[int] | None]) -> Fit | None:
+    def _fit(self, entry: Entry, votes: list[Counter[int] | None], sign: int) -> Fit | None:
         if len(entry.items) > self.T + 1 or not any(votes):
             return None
         likely = {max(c, key=c.__getitem__) for c in votes if c}
@@ -76,7 +81,9 @@ class Timeline:
         if fits[usual] >= _GIVEN and all(0 <= item < self.T for item in items):
             return usual  # what is given at its own step tells more than what is read at another
         if counted:  # as many rounds as there are steps are these, whatever is read in them
-            return max(fits, key=lambda f: (self._reach(f, entry), agreeing[f], fits[f], f.sign))
+            return max(
+                fits, key=lambda f: (self._reach(f, entry), agreeing[f], fits[f], f.sign * sign)
+            )
         best = max(fits.values())
         alike = (fit for fit in fits if fits[fit] == best)
         return max(alike, key=lambda fit: (self._reach(fit, entry), fit.sign))
@@ -98,7 +105,43 @@ class Timeline:
                 return item
         return 0 if self.T == 1 else None
 
-    def turn(self, rounds: Rounds, entries: Sequence[Entry]) -> tuple[int, ...]:
+    def _several(self, events: Sequence[Event]) -> set[int]:
+        """Return the places in methods of several objects, layers that have other weights: in the same round,
+        or also outside of time. An object for each step is another step.
+        """
+        seen: dict[int, dict[Rounds, set[int]]] = defaultdict(lambda: defaultdict(set))
+        for event in events:
+            if event.holder:
+                seen[event.place][event.rounds].add(event.holder)
+        found = {place for place, at in seen.items() if any(len(held) > 1 for held in at.values())}
+        for place, at in seen.items():
+            inside = [held for rounds, held in at.items() if rounds]
+            again = sum(map(len, inside)) > len(set().union(*inside))
+            if again and at.get((), set()) - set().union(*inside):
+                found.add(place)
+        return found
+
+    def _outside_in_the_middle(self, events: Sequence[Event]) -> set[tuple[int, int]]:
+        """Return what is seen after the first loop over time and before the last one."""
+        timed = [any(number in self.fits for number, _ in event.rounds) for event in events]
+        if not any(timed):
+            return set()
+        first, last = timed.index(True), len(timed) - timed[::-1].index(True)
+        middle = zip(events[first:last], timed[first:last], strict=True)
+        return {(event.place, event.count) for event, inside in middle if not inside}
+
+    def is_between(self, event: Event) -> bool:
+        """Whether an event is after the forward loop and before that backward, where the last step's are."""
+        return (event.place, event.count) in self._between
+
+    def turn(self, event: Event, entries: Sequence[Entry]) -> tuple[int, ...]:
+        """Return in which rounds of those loops that do not run over time an event is, and of which object
+        it is, where there are several.
+        """
+        of = (-event.holder,) if event.place in self._apart else ()
+        return (*self._turns(event.rounds, entries), *of)
+
+    def _turns(self, rounds: Rounds, entries: Sequence[Entry]) -> tuple[int, ...]:
         """Return the rounds of those loops around an event that do not run over time: over gates, say."""
         if not any(entries[number].place in self.places for number, _ in rounds):
             return ()  # one of them may run over time, for all that is known

@@ -174,6 +174,8 @@ def _steps(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
             yield Rewrite(kind, 0.9, _named(f"{base}@{at}", node))
     if name.endswith("_next"):
         yield Rewrite("loop_order", 0.9, _named(f"{name}@reversed", node))
+    else:
+        yield Rewrite("mirrored_steps", 1.3, _named(f"{name}@mirrored", node))
     for at in ("first", "last"):
         yield Rewrite(
             "other_step", 1.3, _named(f"{base if base in scope.states else name}@{at}", node)

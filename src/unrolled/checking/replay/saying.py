@@ -51,6 +51,7 @@ _PHRASES = {
     "overwritten": "the steps are not added up, as by = in place of +=: it is {new}, not {old}",
     "loop_bound": "a step is left out of the sum or counted again: it is {new}, not {old}",
     "loop_order": "the loop runs from t = 0 up where it is to run from t = T−1 down: " + _PLACE,
+    "mirrored_steps": "the steps come in the other order, first for last: " + _PLACE,
     "starts_at_one": "the sum over the steps starts at 1 in place of 0",
     "not_normalised": "it is not divided by the sum: " + _PLACE,
     "softmax_diagonal": "of softmax's Jacobian only the diagonal is used: " + _PLACE,
@@ -125,6 +126,11 @@ class EditPrinter(Printer):
             return state + _NOTES[moved].format(symbol)
         if moved == "reversed":
             return self.style["step"] % (self.plain(base.replace("_next", "_prev")), "t−1")
+        if moved == "mirrored":
+            of, step = (
+                (base.removesuffix("_prev"), "T−2−t") if base[-5:] == "_prev" else (base, "T−1−t")
+            )
+            return self.style["step"] % (self.plain(of), step)
         if moved == "initial":
             return self.plain(f"{base}0")
         if moved in _CUT:

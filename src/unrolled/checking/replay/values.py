@@ -165,6 +165,8 @@ class Values:
         steps, initial = self.steps, self.truth.initial
         if at.startswith("carried_"):  # in the place of a state: it begins with that one's start
             return steps[t - 1][base] if t else initial[at.removeprefix("carried_")]
+        if at == "mirrored":  # of two things that are gone through, one is not turned round
+            return self.quantity(base, len(steps) - 1 - t)
         if at in _ELSEWHERE:
             return _ELSEWHERE[at](steps, base, t, initial.get(base))
         s = t + int(at)

@@ -52,13 +52,15 @@ class Place:
 class Event:
     """One value that was seen: at which place, as its `count`-th there, inside which rounds of loops.
 
-    `rounds` are pairs of a loop's entry and the number of its round, outermost first.
+    `rounds` are pairs of a loop's entry and the number of its round, outermost first; `holder` is the
+    number of the object whose method it was seen in.
     """
 
     place: int
     count: int
     rounds: tuple[tuple[int, int], ...]
     value: Array
+    holder: int = 0
 
 
 @dataclass
@@ -97,6 +99,7 @@ class Watcher:
         self.entries: list[Entry] = []
         self._rounds: tuple[tuple[int, int], ...] = ()
         self._counts: dict[int, int] = {}
+        self._holders: dict[int, tuple[int, Any]] = {}  # kept, so that no id comes twice
         self.ran = 0
         self.reached = 0
 
@@ -105,9 +108,12 @@ class Watcher:
         """The names that instrumented code calls."""
         return {SEE: self.see, AFTER: self.after, LOOP: self.loop, LAZY: self.lazy}
 
-    def see(self, place: int, value: Any) -> Any:
-        """Keep a value; return it, or what stands in for it."""
+    def see(self, place: int, value: Any, of: Any = None) -> Any:
+        """Keep a value, seen in a method of an object; return it, or what stands in for it."""
         self.reached += 1
+        holder = 0
+        if of is not None:
+            holder = self._holders.setdefault(id(of), (len(self._holders) + 1, of))[0]
         if self.quiet and place not in self.replacements:
             return value
         number = _kept(value)
@@ -115,22 +121,22 @@ class Watcher:
             return value
         count = self._counts.get(place, 0)
         self._counts[place] = count + 1
-        event = Event(place, count, self._rounds, number)
+        event = Event(place, count, self._rounds, number, holder)
         self.events.append(event)
         if place in self.replacements:
             other = self.replacements[place](event)
             return value if other is None else other
         return value
 
-    def after(self, place: int, value: Any) -> Any:
+    def after(self, place: int, value: Any, of: Any = None) -> Any:
         """The same for a target that was changed in place: the array itself is changed."""
-        other = self.see(place, value)
+        other = self.see(place, value, of)
         if other is value or not isinstance(value, np.ndarray) or np.shape(other) != value.shape:
             return other
         value[...] = other
         return value
 
-    def lazy(self, place: int, compute: Callable[[], Any]) -> Any:
+    def lazy(self, place: int, compute: Callable[[], Any], of: Any = None) -> Any:
         """The same for an expression that fails: it is tried only where nothing stands in for it."""
         try:
             value = compute()
@@ -138,7 +144,7 @@ class Watcher:
             if place not in self.replacements:
                 raise
             value = None
-        return self.see(place, value)
+        return self.see(place, value, of)
 
     def loop(self, place: int, iterable: Iterable[Any]) -> Iterator[Any]:
         """Run over `iterable`, saying in which round events happen."""
@@ -192,6 +198,7 @@ class _Rewriter(ast.NodeTransformer):
         self._around: list[int] = []
         self._functions: list[str] = []
         self._in_class = False
+        self._of = ""  # the object whose method it is in
 
     def _place(self, kind: str, node: ast.AST, targets: tuple[str, ...] = ()) -> int:
         parent = self._around[-1] if self._around else None
@@ -201,8 +208,9 @@ class _Rewriter(ast.NodeTransformer):
         return len(self.places) - 1
 
     def _call(self, name: str, number: int, argument: ast.expr, at: ast.AST) -> ast.Call:
-        called = ast.Call(ast.Name(name, ast.Load()), [ast.Constant(number), argument], [])
-        for node in (called, called.func, called.args[0]):
+        of = [ast.Name(self._of, ast.Load())] if self._of and name != LOOP else []
+        called = ast.Call(ast.Name(name, ast.Load()), [ast.Constant(number), argument, *of], [])
+        for node in (called, called.func, called.args[0], *of):
             ast.copy_location(node, at)
         return called
 
@@ -291,12 +299,15 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         outside, self._in_class = self._in_class, False
+        of = self._of
+        if outside and node.name != "__init__":
+            self._of = "self" if [a.arg for a in node.args.args[:1]] == ["self"] else ""
         self._functions.append(node.name)
         body, around, self._around = [], self._around, []
         for statement in node.body:
             visited = self.visit(statement)
             body += visited if isinstance(visited, list) else [visited]
-        self._around, self._in_class = around, outside
+        self._around, self._in_class, self._of = around, outside, of
         self._functions.pop()
         fields = dict(ast.iter_fields(node)) | {"body": body}
         return ast.copy_location(ast.FunctionDef(**fields), node)
