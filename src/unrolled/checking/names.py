@@ -288,7 +288,7 @@ def _bias(rest: str, cell: str) -> list[str]:
         return ["b_a"] if rest in ("ih", "hh", "xh", "hidden", "1", "aa", "ax", "rnn", "in") else []
     if cell == "lstm" and rest[:1] in ("i", "x", "h") and rest[1:] in letters:
         return [f"b_{letters[rest[1:]]}"]
-    if cell == "lstm" and rest in ("ih", "hh", "xh"):
+    if rest in ("ih", "hh", "xh"):
         return ["b"]
     return ["b"] if rest in ("lstm", "gru", "gates", "all", "1", "h", "a") else []
 

@@ -499,7 +499,8 @@ class _Planner:
                 if _is_sliced(weight):
                     continue  # some columns of [W_ca W_cx]: the whole is both
                 if last_word(weight) == name and (side := self._side(other)):
-                    return next((q for q in options if q[-1] in side and len(q) > 1), "")
+                    fitting = [q for q in options if q[-1] in side and len(q) > 1]
+                    return fitting[0] if len(fitting) == 1 else ""  # W_hh: of one gate, or of all
         return ""
 
     def _side(self, other: ast.expr) -> str:
