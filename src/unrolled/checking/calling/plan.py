@@ -41,6 +41,7 @@ class Plan:
     `one_step` where they take single steps (T = 1), `last_only` where only the last step has a target
     or a gradient from above. `fixed` are sizes that stand in the code as numbers,
     `unclear` says where that may be several. `apart` are names of weights that also say what holds them.
+    `flat` are those of "x" and "y" that have no axis for features, for there is one only.
     """
 
     way: Way
@@ -60,6 +61,7 @@ class Plan:
     fixed: Mapping[str, int] = field(default_factory=dict)
     unclear: str = ""
     apart: frozenset[str] = frozenset()
+    flat: frozenset[str] = frozenset()
 
     @cached_property
     def stepped(self) -> frozenset[str]:

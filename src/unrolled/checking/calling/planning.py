@@ -217,6 +217,7 @@ class _Planner:
                     self.way, self.cell, layout, self.roles, weights, self.containers, self.sizes,
                     open_readings, self.constructor, labels, target_labels, one_column,
                     self.way.backward.is_step, last_only, *self._written(layout), self.apart,
+                    self._without_features(layout),
                 )  # fmt: skip
                 made.append(plan)
         return made
@@ -525,8 +526,10 @@ class _Planner:
         made beforehand; and, in a sentence, where such a number may be several of them.
         """
         own, fixed = self._own_sizes(layout), self._one_output()
-        for n, where in (*usage.written_sizes(self.functions), *self._made_beforehand()):
-            names = {name for name, size in own.items() if size == n > 1}
+        fixed |= {"n_x": 1} if "x" in self._without_features(layout) else {}
+        written = usage.written_sizes(self.functions, self._other_numbers(own))
+        for n, where in (*written, *self._made_beforehand()):
+            names = {name for name, size in own.items() if size == n}
             if len(names) > 1 and names != {"n_x", "n_y"}:  # which no array has both
                 return {}, (
                     f"{where} has the size {n}, and {' and '.join(sorted(names))} are all {n} there, so "
@@ -534,6 +537,17 @@ class _Planner:
                 )
             fixed |= dict.fromkeys(names, n)
         return fixed, ""
+
+    def _other_numbers(self, own: Mapping[str, int]) -> dict[str, int]:
+        """Return the globals that are numbers and whose names say no size: they keep their value, so that
+        what is made with them does. A multiple of n_a stands for it, as `H4 = 4 * H` does.
+        """
+        n_a, gates = own.get("n_a", 0), len(GATES[self.cell])
+        several = {gates * n_a, n_a + own.get("n_x", 0)} - set(own.values())
+        return {
+            name: n_a if value in several else value for name, value in self.namespace.items()
+            if type(value) is int and name not in self.sizes
+        }  # fmt: skip
 
     def _one_output(self) -> dict[str, int]:
         """Return that there is one output where the weights that they make have no more."""
@@ -545,6 +559,16 @@ class _Planner:
         single = any(isinstance(w, np.ndarray) and w.ndim == 2 and 1 in w.shape for w in outputs)
         return {"n_y": 1} if single else {}
 
+    def _without_features(self, layout: Layout) -> frozenset[str]:
+        """Return "x" or "y" where a script's own array has no axis for features, for there is only one."""
+        one = {name for name, n in self._own_sizes(layout).items() if n == 1} | set(self._one_output())
+        axes = len(layout.axes.split()) - 1
+        return frozenset(
+            role for (of, name), role in self.roles.items()
+            if of == _GLOBAL and f"n_{role}" in one and not self._integers(role)
+            and isinstance(self.namespace[name], np.ndarray) and self.namespace[name].ndim == axes
+        )  # fmt: skip
+
     def _made_beforehand(self) -> Iterator[tuple[int, str]]:
         """Yield the sizes of a script's arrays, and of those in lists, that are no weights or inputs."""
         if self.way.backward.name != SCRIPT:
@@ -555,7 +579,7 @@ class _Planner:
             value = self.namespace[name]
             for array in value if isinstance(value, list) else [value]:
                 if isinstance(array, np.ndarray):
-                    yield from ((n, name) for n in array.shape)
+                    yield from ((n, name) for n in array.shape if n > 1)
 
     def _own_sizes(self, layout: Layout) -> dict[str, int]:
         """Return the sizes of the weights and inputs that are globals, or made without any argument."""

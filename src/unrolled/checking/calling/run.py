@@ -368,7 +368,9 @@ class Run:
         values = {"x": problem.X, "y": problem.Y, "upstream": problem.dA,
                   "upstream_c": np.zeros_like(problem.dA)}[role]  # fmt: skip
         integers = (role == "x" and self.plan.labels) or (role == "y" and self.plan.target_labels)
-        return self._in_time(values, integers, role != "x" and self.plan.last_only)
+        array = self._in_time(values, integers, role != "x" and self.plan.last_only)
+        flat = role in self.plan.flat
+        return np.take(array, 0, axis=layout.axes.split().index("n")) if flat else array
 
     def _in_time(self, values: Array, integers: bool, last: bool = False) -> Any:
         """Return (n, m, T) in their layout; one step of it where they take single ones, or the last."""

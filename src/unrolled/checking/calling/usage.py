@@ -4,7 +4,7 @@ import ast
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from unrolled.checking.calling import flow
@@ -274,8 +274,12 @@ def plain_steps(f: ast.FunctionDef, rates: set[str]) -> set[str]:
     }  # fmt: skip
 
 
-def written_sizes(functions: Functions) -> Iterator[tuple[int, str]]:
-    """Yield numbers that say how large an array is made or how often a loop turns, and where."""
+def written_sizes(
+    functions: Functions, numbers: Mapping[str, int] | None = None
+) -> Iterator[tuple[int, str]]:
+    """Yield numbers that say how large an array is made or how often a loop turns, and where: constants
+    above 1, and `numbers` by their names.
+    """
     for f in functions:
         for node in ast.walk(f):
             if isinstance(node, ast.Call) and last_word(node.func) in (
@@ -285,8 +289,10 @@ def written_sizes(functions: Functions) -> Iterator[tuple[int, str]]:
                 "reshape",
             ):
                 for n in (n for argument in node.args for n in ast.walk(argument)):
-                    if isinstance(n, ast.Constant) and type(n.value) is int:
+                    if isinstance(n, ast.Constant) and type(n.value) is int and n.value > 1:
                         yield n.value, f"line {n.lineno}"
+                    elif isinstance(n, ast.Name) and numbers and n.id in numbers:
+                        yield numbers[n.id], f"{n.id} in line {n.lineno}"
 
 
 def makes_columns(functions: Functions) -> bool:

@@ -158,6 +158,7 @@ def _leaf(name: str, shape: Shape) -> Expression:
 
 _KINDS_OF_STEPS = {
     "wrapped": "wrapped_index", "late": "other_step", "early": "other_step", "after": "other_step",
+    "early zeroed": "other_step",
 }  # fmt: skip
 
 
@@ -169,7 +170,7 @@ def _steps(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
     for by in (-1, 1):
         yield Rewrite("other_step", 1.0, _named(scope.moved(name, by), node))
     if base != name and base in scope.states:
-        for at in ("wrapped", "zeroed", "initial", "late", "early", "after"):
+        for at in ("wrapped", "zeroed", "initial", "late", "early", "early zeroed", "after"):
             kind = _KINDS_OF_STEPS.get(at, "initial_state")
             yield Rewrite(kind, 0.9, _named(f"{base}@{at}", node))
     if name.endswith("_next"):

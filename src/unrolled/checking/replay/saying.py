@@ -97,9 +97,10 @@ _NOTES = {
     "zeroed": " (t = 0: 0)",
     "late": " (t = 0: {}0)",
     "early": " (t = 0: {}⟨T−1⟩)",
+    "early zeroed": " (t = 0: 0)",
     "after": " (t = 0: {}0)",
 }
-_SHIFTED = {"early": "t−2", "after": "t+1"}
+_SHIFTED = {"early": "t−2", "early zeroed": "t−2", "after": "t+1"}
 
 
 class EditPrinter(Printer):

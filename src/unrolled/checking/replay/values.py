@@ -98,6 +98,9 @@ _ELSEWHERE: dict[str, Callable[[Any, str, int, Array], Array]] = {
     "late": lambda steps, q, t, start: steps[t][q] if t else start,
     "after": lambda steps, q, t, start: steps[t + 1][q] if t else start,
     "early": lambda steps, q, t, start: [start, *(step[q] for step in steps)][t - 1],
+    "early zeroed": lambda steps, q, t, start: (  # what stands last there is not filled yet
+        [np.zeros_like(start), start, *(step[q] for step in steps)][t]
+    ),
     "first": lambda steps, q, t, start: steps[0][q],
     "last": lambda steps, q, t, start: steps[-1][q],
     "reversed": lambda steps, q, t, start: (  # da_next in a loop that rises
