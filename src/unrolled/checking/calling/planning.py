@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.calling import arguments, flow, usage
+from unrolled.checking.calling import arguments, flow, objects, usage
 from unrolled.checking.calling.entries import Entry, Way, entries, last_word, ways
 from unrolled.checking.calling.held import Held, by_shape, inside, roots, split_up
 from unrolled.checking.calling.layouts import INNER, WITH_BIAS, Layout, group, parts, readings
@@ -366,8 +366,7 @@ class _Planner:
         elif kind == "tuple":
             names = self._unpacked(name)
         else:
-            names = [n.attr for f in self.functions for n in ast.walk(f)
-                     if isinstance(n, ast.Attribute) and last_word(n.value) == name]  # fmt: skip
+            names = objects.attributes(name, self.functions, self.namespace)
         return [n for n in dict.fromkeys(names) if n[:1] != "_"]
 
     def _unpacked(self, name: str) -> list[str]:
@@ -561,7 +560,9 @@ class _Planner:
 
     def _without_features(self, layout: Layout) -> frozenset[str]:
         """Return "x" or "y" where a script's own array has no axis for features, for there is only one."""
-        one = {name for name, n in self._own_sizes(layout).items() if n == 1} | set(self._one_output())
+        one = {name for name, n in self._own_sizes(layout).items() if n == 1} | set(
+            self._one_output()
+        )
         axes = len(layout.axes.split()) - 1
         return frozenset(
             role for (of, name), role in self.roles.items()

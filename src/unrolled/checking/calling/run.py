@@ -2,14 +2,14 @@
 
 import copy
 import traceback
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unrolled.checking.calling import flow, usage
-from unrolled.checking.calling.arguments import is_cache
+from unrolled.checking.calling import flow, objects, usage
+from unrolled.checking.calling.arguments import is_cache, size_meaning
 from unrolled.checking.calling.entries import Entry, zeroes
 from unrolled.checking.calling.held import inside, replaced, roots
 from unrolled.checking.calling.layouts import HIDDEN_SHARE, INNER, assembled
@@ -268,7 +268,7 @@ class Run:
                     self.results.setdefault(part, held)
                 self.outcome.outputs += self.collector.of(part, part, held)
             return
-        value = value._asdict() if hasattr(value, "_asdict") else value
+        value = objects.by_name(value, self.namespace)
         of_weights = isinstance(value, dict) and len(value.keys() & self.plan.weights.keys()) > 1
         word = "grads" if backward and (of_weights or not name) else name
         if (
@@ -403,6 +403,11 @@ class Run:
             )
         return array
 
+    def _weight_or_size(self, name: str) -> Any:
+        """Return what stands under a name beside weights."""
+        size = size_meaning(name) if len(name) > 1 and name not in self.plan.weights else ""
+        return self._size(size) if size else self._weight(name, None)
+
     def _share(self, name: str) -> float:
         """Return how much of the legend's bias is in theirs: two that are added share it."""
         weights = self.plan.weights
@@ -417,18 +422,13 @@ class Run:
             kind, names = self.plan.containers.get(name) or next(
                 iter(self.plan.containers.values())
             )
-            values = {n: self._weight(n, None) for n in names}
+            values = {n: self._weight_or_size(n) for n in names}
             held: Any = tuple(values.values()) if kind == "tuple" else values
-            self.containers[name] = self._held_in_object(values) if kind == "object" else held
+            if kind == "object":
+                functions = self.plan.way.functions
+                held = objects.made(name, functions, self.namespace, values, self._size)
+            self.containers[name] = held
         return self.containers[name]
-
-    def _held_in_object(self, values: Mapping[str, Array]) -> Any:
-        """Return weights as attributes: in a named tuple or a dataclass of theirs that has these fields."""
-        for made in self.namespace.values():
-            fields: Any = getattr(made, "_fields", getattr(made, "__dataclass_fields__", ()))
-            if isinstance(made, type) and set(fields) == set(values):
-                return made(**values)
-        return _Weights(values)
 
     def _cache(self, name: str) -> Any:
         """Return what the forward keeps for the backward: what has such a name, or no name at all."""
@@ -458,13 +458,6 @@ def _positional(entry: Entry) -> set[str]:
 
 def _has_axis(value: Any, size: int) -> bool:
     return isinstance(value, np.ndarray) and size in value.shape
-
-
-class _Weights:
-    """Weights as attributes."""
-
-    def __init__(self, values: Mapping[str, Array]):
-        self.__dict__.update(values)
 
 
 def _same(before: Any, after: Any) -> bool:
