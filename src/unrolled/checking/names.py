@@ -17,6 +17,9 @@ from collections.abc import Iterable, Mapping
 GATES = {"rnn": "a", "lstm": "fico", "gru": "urc"}
 """The letters of each cell's gates, in the order in which stacked arrays are put together."""
 
+STARTS = ("a0", "c0")
+"""The initial states, which may be learned like weights."""
+
 _LETTERS = {  # what people call a gate, in the names of weights, biases and pre-activations
     "rnn": {"a": "a", "h": "a", "s": "a"},
     "lstm": {"f": "f", "i": "i", "c": "c", "g": "c", "o": "o"},

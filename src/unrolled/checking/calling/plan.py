@@ -22,7 +22,7 @@ from unrolled.checking.calling.layouts import (
 )
 from unrolled.checking.calling.outputs import Output
 from unrolled.checking.calling.run import Outcome, Run
-from unrolled.checking.names import is_parameter
+from unrolled.checking.names import STARTS, is_parameter
 from unrolled.checking.problems import Problem, Truth, draw
 from unrolled.checking.running.program import SCRIPT
 
@@ -41,6 +41,7 @@ class Plan:
     `one_step` where they take single steps (T = 1), `last_only` where only the last step has a target
     or a gradient from above. `fixed` are sizes that stand in the code as numbers,
     `unclear` says where that may be several. `apart` are names of weights that also say what holds them.
+    `shared` are states whose start is learned, one for all sequences.
     `flat` are those of "x" and "y" that have no axis for features, for there is one only.
     """
 
@@ -62,6 +63,7 @@ class Plan:
     unclear: str = ""
     apart: frozenset[str] = frozenset()
     flat: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
 
     @cached_property
     def stepped(self) -> frozenset[str]:
@@ -95,7 +97,8 @@ class Plan:
         """The initial states that they take; the others are zero."""
         roles = self.roles.values()
         tuples = [role.split()[1:] for role in roles if role.startswith("states ")]
-        return frozenset({"a", "c"} & {*roles, *(state for states in tuples for state in states)})
+        learned = {quantity[0] for quantity in self.weights.values() if quantity in STARTS}
+        return frozenset({"a", "c"} & {*roles, *learned, *(s for states in tuples for s in states)})
 
     @property
     def handed(self) -> frozenset[str]:
@@ -135,7 +138,11 @@ class Plan:
         values = {n: found[n] * 0 if n in absent else found[n] for n in problem.parameters}
         upstream = problem.dA.copy()
         upstream[:, :, :-1] *= not self.last_only
-        return replace(problem, parameters=values, dA=upstream, last_only=self.last_only)
+        alike = {s: problem.state[s][:, :1].repeat(problem.m, axis=1) for s in self.shared}
+        return replace(
+            problem, parameters=values, dA=upstream, last_only=self.last_only,
+            state={**problem.state, **alike}, shared=self.shared,
+        )  # fmt: skip
 
     def to_theirs(self, quantity: str, array: Array) -> Array:
         """Return an array of the legend's (one step, all steps or a parameter) in their layout."""
@@ -172,8 +179,9 @@ class Plan:
             return np.asarray(truth.totals["loss"])
         if quantity[1:2] in ("W", "b"):
             return self.layout.parameter(quantity, assembled(quantity, truth.totals, reading))
-        if quantity in ("a0", "c0"):
-            return self.layout.one_step(truth.initial[quantity[0]])
+        if quantity in STARTS:
+            start = truth.initial[quantity[0]]
+            return self.layout.one_step(start[:, :1] if quantity[0] in self.shared else start)
         if quantity in ("da0", "dc0"):
             return self.layout.one_step(truth.totals[quantity])
         if output.step is not None:

@@ -11,13 +11,21 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.calling import arguments, flow, objects, usage
-from unrolled.checking.calling.entries import Entry, Way, entries, last_word, ways
+from unrolled.checking.calling.entries import Entry, Way, entries, last_word, stored_words, ways
 from unrolled.checking.calling.held import Held, by_shape, inside, roots, split_up
 from unrolled.checking.calling.layouts import INNER, WITH_BIAS, Layout, group, parts, readings
 from unrolled.checking.calling.outputs import returned, unnamed
 from unrolled.checking.calling.plan import Plan, problem_for
 from unrolled.checking.calling.sizing import made_with, sizes_by_use
-from unrolled.checking.names import GATES, is_parameter, meanings, other_bias, resolve
+from unrolled.checking.names import (
+    GATES,
+    STARTS,
+    gradient_words,
+    is_parameter,
+    meanings,
+    other_bias,
+    resolve,
+)
 from unrolled.checking.problems import draw
 from unrolled.checking.running.program import SCRIPT, Program, execute
 from unrolled.checking.running.surroundings import restored
@@ -128,6 +136,7 @@ class _Planner:
         self.containers = self._containers()
         self.instance = self._made()
         self.unknown: list[str] = []
+        self.starts = dict(self._learned_starts())
         self.weights = self._weights()
         if not self.weights and not any(self._by_trial()):
             raise _NotAPlanError("no weights were recognised")
@@ -211,16 +220,23 @@ class _Planner:
         likely_reading = usage.likely_reading(self.way, self.cell)
         open_readings = readings(weights.values(), self.cell, likely_reading)
         made = []
+        weights, shared = self._with_starts(weights), frozenset(q[0] for q in self.starts.values())
         for layout, one_column in self._layouts(labels, likely):
             for last_only in (False, True) if self._may_be_last() else (False,):
                 plan = Plan(
                     self.way, self.cell, layout, self.roles, weights, self.containers, self.sizes,
                     open_readings, self.constructor, labels, target_labels, one_column,
                     self.way.backward.is_step, last_only, *self._written(layout), self.apart,
-                    self._without_features(layout),
+                    self._without_features(layout), shared,
                 )  # fmt: skip
                 made.append(plan)
         return made
+
+    def _with_starts(self, weights: dict[str, str]) -> dict[str, str]:
+        """Return weights with the initial states that are learned, in the order in which they are held."""
+        found = {**weights, **self.starts}
+        held = [n for _, inside in self.containers.values() for n in inside if n in found]
+        return {n: found[n] for n in dict.fromkeys([*held, *found])} if self.starts else weights
 
     def _may_be_last(self) -> bool:
         """Return whether targets, or gradients from above, are nowhere taken step by step."""
@@ -404,6 +420,7 @@ class _Planner:
         names = [n for n in names if n not in apart]
         held = [n for _, inside in self.containers.values() for n in inside]
         held += [role.split()[1] for role in self.roles.values() if role.startswith("weight ")]
+        held = [n for n in held if n not in self.starts]
         unknown = [n for n in dict.fromkeys(held) if not self._means_weight(n)]
         names = [n for n in dict.fromkeys(names) if self._means_weight(n) or n in unknown]
         known = {n: q for n in names if (q := self._by_use(n))}
@@ -418,6 +435,23 @@ class _Planner:
         no_sizes = (n for n in unknown if len(n) == 1 or not arguments.size_meaning(n))
         self.unknown = [n for n in no_sizes if n not in chosen]
         return self._of_the_rest(chosen)
+
+    def _learned_starts(self) -> Iterator[tuple[str, str]]:
+        """Yield what is held among the weights and is an initial state, with its quantity: of an object or
+        a global it has to have a gradient, for else it may be anything that is kept.
+        """
+        held = [n for _, inside in self.containers.values() for n in inside]
+        stored = {word for f in self.way.functions for word in stored_words(f)}
+        outside = set().union(*map(_read_from_outside, self.functions))
+        own: dict[str, Any] = {n: v for n, v in self.namespace.items() if n in outside}
+        if self.instance is not None:
+            own |= {h.key: h.value for h in inside("self", self.instance)}
+        for name in dict.fromkeys([*held, *own]):
+            quantity = next(iter(meanings(name, self.cell)), "")
+            words = {word.lower().replace("_", "") for word in stored}
+            learned = bool(gradient_words(name) & words) or (name in stored and name not in outside)
+            if quantity in STARTS and (name in held or (learned and _is_vector(own[name]))):
+                yield name, quantity
 
     def _of_the_rest(self, chosen: dict[str, str]) -> dict[str, str]:
         """Return what weights of several gates stand for beside those of single ones: the gates that are left."""
@@ -644,6 +678,12 @@ class _Planner:
                if isinstance(v, np.ndarray) and meanings(n, self.cell)[:1] == ("x",)]  # fmt: skip
         own = [shape for shape in own if len(shape) == len(axes)]
         return bool(own) and "m" in axes and all(shape[axes.index("m")] == 1 for shape in own)
+
+
+def _is_vector(value: Any) -> bool:
+    """Return whether an array has one number for each unit."""
+    shape = np.shape(value)
+    return len(shape) == 1 or (len(shape) == 2 and 1 in shape)
 
 
 def _read_from_outside(f: ast.FunctionDef) -> set[str]:

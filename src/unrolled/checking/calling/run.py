@@ -21,7 +21,7 @@ from unrolled.checking.calling.outputs import (
     returned,
     unnamed,
 )
-from unrolled.checking.names import other_bias
+from unrolled.checking.names import STARTS, other_bias
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth
 from unrolled.checking.running.program import made_global
 
@@ -391,17 +391,19 @@ class Run:
     def _weight(self, name: str, old: Any) -> Array:
         """Return a weight in their layout, a bias in the shape that it had."""
         quantity = self.plan.weights[name]
+        if quantity in STARTS:
+            return self._start(quantity, old)
         whole = "b" if quantity == INNER else quantity  # its share is that of two that are added
         array = assembled(whole, self.problem.parameters, self.plan.readings[0])
         array = self.plan.layout.parameter(quantity, array) * self._share(name)
-        if old is not None and quantity[:1] == "b" and np.ndim(old) in (1, 2):
-            n = array.size
-            array = (
-                array.reshape(n)
-                if np.ndim(old) == 1
-                else array.reshape((n, 1) if old.shape[1] == 1 else (1, n))
-            )
-        return array
+        return _like(array, old) if quantity[:1] == "b" else array
+
+    def _start(self, quantity: str, old: Any) -> Array:
+        """Return an initial state that stands among the weights: one for all sequences, if it is learned."""
+        state = self.problem.state[quantity[0]]
+        if quantity[0] not in self.plan.shared:
+            return self.plan.layout.one_step(state)
+        return _like(self.plan.layout.parameter("b", state[:, :1]), old)
 
     def _weight_or_size(self, name: str) -> Any:
         """Return what stands under a name beside weights."""
@@ -441,6 +443,14 @@ class Run:
         taken = flow.unpacked_into(name, self.plan.way.backward.node)
         whole = isinstance(self.given_back, tuple) and len(self.given_back) != taken
         return self.given_back[-1] if whole else self.given_back
+
+
+def _like(array: Array, old: Any) -> Array:
+    """Return a bias in the shape that it had."""
+    if old is None or np.ndim(old) not in (1, 2):
+        return array
+    n = array.size
+    return array.reshape(n if np.ndim(old) == 1 else (n, 1) if old.shape[1] == 1 else (1, n))
 
 
 def _lock(held: Any) -> None:

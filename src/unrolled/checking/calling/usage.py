@@ -342,9 +342,52 @@ def indexes(name: str, functions: Functions) -> bool:
         for f in functions:
             names |= _taken_from(f, names) | flow.passed_on(f, names, functions, last_word)
     return any(
-        isinstance(node, ast.Subscript) and not _joins(node) and _used(node.slice, names)
-        for f in functions for node in ast.walk(f)
+        _used(index, names, _tuples(f))
+        for f in functions for node in ast.walk(f) for index in _indices(node)
     )  # fmt: skip
+
+
+_BY_INDEX = ("take", "take_along_axis", "put_along_axis", "at")  # their second argument
+
+
+def _indices(node: ast.AST) -> list[ast.expr]:
+    """Return what stands in an index: of `p[rows, y]`, `take_along_axis(p, y)`, `add.at(dW, y, dx)`, and
+    what is compared with all labels, `y == np.arange(n)`.
+    """
+    if isinstance(node, ast.Subscript):
+        return [] if _joins(node) else [node.slice]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _BY_INDEX:
+        of_array = node.func.attr == "take" and last_word(node.func.value) not in ("np", "numpy")
+        named = [k.value for k in node.keywords if k.arg == "indices"]
+        return [*(node.args[:1] if of_array else node.args[1:2]), *named]
+    if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq):
+        sides = [node.left, *node.comparators]
+        labels = [isinstance(s, ast.Call) and last_word(s.func) == "arange" for s in map(_inner, sides)]
+        return [_inner(s) for s in sides] if any(labels) else []
+    return []
+
+
+def _inner(node: ast.expr) -> ast.expr:
+    """Return y of `y[..., None]` and `y[:, :, np.newaxis]`."""
+    while isinstance(node, ast.Subscript) and _adds_axes(node.slice):
+        node = node.value
+    return node
+
+
+def _adds_axes(index: ast.expr) -> bool:
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    return any(
+        last_word(part) == "newaxis" or (isinstance(part, ast.Constant) and part.value is None)
+        for part in parts
+    )
+
+
+def _tuples(f: ast.FunctionDef) -> dict[str, ast.expr]:
+    """Return the tuples that are assigned to names, which may be an index: `picked = (rows, y)`."""
+    return {
+        target.id: value for target, value in flow.assigned(f)
+        if isinstance(target, ast.Name) and isinstance(value, ast.Tuple)
+    }  # fmt: skip
 
 
 def _joins(node: ast.Subscript) -> bool:
@@ -352,11 +395,14 @@ def _joins(node: ast.Subscript) -> bool:
     return last_word(node.value) in ("r_", "c_")
 
 
-def _used(index: ast.expr, names: set[str]) -> bool:
+def _used(index: ast.expr, names: set[str], tuples: Mapping[str, ast.expr]) -> bool:
     """Return whether one of the names, or an entry of it, stands in an index."""
+    index = tuples.get(getattr(index, "id", ""), index)
     parts = index.elts if isinstance(index, ast.Tuple | ast.List) else [index]
     return any(
-        _used(part, names) if isinstance(part, ast.List) else last_word(part) in names
+        _used(part, names, {})
+        if isinstance(part, ast.List)
+        else last_word(flow.unshaped(_inner(part))) in names
         for part in parts if not isinstance(part, ast.Slice)
     )  # fmt: skip
 
