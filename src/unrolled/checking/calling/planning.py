@@ -137,6 +137,7 @@ class _Planner:
         self.instance = self._made()
         self.unknown: list[str] = []
         self.starts = dict(self._learned_starts())
+        self._pass_no_other_start()
         self.weights = self._weights()
         if not self.weights and not any(self._by_trial()):
             raise _NotAPlanError("no weights were recognised")
@@ -220,9 +221,9 @@ class _Planner:
         likely_reading = usage.likely_reading(self.way, self.cell)
         open_readings = readings(weights.values(), self.cell, likely_reading)
         made = []
-        weights, shared = self._with_starts(weights), frozenset(q[0] for q in self.starts.values())
+        weights, ends = self._with_starts(weights), (False, True)[: 1 + self._may_be_last()]
         for layout, one_column in self._layouts(labels, likely):
-            for last_only in (False, True) if self._may_be_last() else (False,):
+            for last_only, shared in itertools.product(ends, self._shared()):
                 plan = Plan(
                     self.way, self.cell, layout, self.roles, weights, self.containers, self.sizes,
                     open_readings, self.constructor, labels, target_labels, one_column,
@@ -231,6 +232,32 @@ class _Planner:
                 )  # fmt: skip
                 made.append(plan)
         return made
+
+    def _pass_no_other_start(self) -> None:
+        """Let functions take the initial state that is learned, where another one may be passed."""
+        learned = {quantity[0] for quantity in self.starts.values()}
+        optional = {(entry.name, name) for _, entry in self.way.parts for name in entry.optional}
+        for key, role in list(self.roles.items()):
+            if role in learned and key in optional:
+                self.roles[key] = "default"
+            elif role in learned and key[0] == _GLOBAL and key[1] in self.starts:
+                del self.roles[key]
+
+    def _shared(self) -> list[frozenset[str]]:
+        """Return which states may begin alike in all sequences: those that are learned, or repeated; in a
+        container that is passed there may be one for each sequence.
+        """
+        held = {n for _, inside in self.containers.values() for n in inside}
+        learned = {quantity[0] for quantity in self.starts.values()}
+        repeated = {
+            state for name, state in [
+                *((n, role) for (_, n), role in self.roles.items() if role in ("a", "c")),
+                *((n, quantity[0]) for n, quantity in self.starts.items()),
+            ] if usage.repeated(name, self.functions)
+        }  # fmt: skip
+        alike, open_ones = frozenset(learned | repeated), held & self.starts.keys()
+        apart = alike - {self.starts[n][0] for n in open_ones} | repeated
+        return list(dict.fromkeys((alike, apart)))
 
     def _with_starts(self, weights: dict[str, str]) -> dict[str, str]:
         """Return weights with the initial states that are learned, in the order in which they are held."""

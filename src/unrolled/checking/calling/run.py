@@ -354,7 +354,7 @@ class Run:
     def _data(self, role: str) -> Array:
         problem, layout = self.problem, self.plan.layout
         if role in ("a", "c"):
-            return layout.one_step(problem.state[role])
+            return self._start(f"{role}0", None)
         there = problem.Y.any(axis=0)
         if role == "lengths":  # targets are missing at the end of a sequence only
             return there.sum(axis=1)

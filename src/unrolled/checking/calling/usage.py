@@ -315,6 +315,16 @@ def loop_variables(f: ast.FunctionDef) -> set[str]:
     return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
 
 
+def repeated(name: str, functions: Functions) -> bool:
+    """Return whether a vector is repeated for each sequence: `np.tile(h0, (m, 1))`."""
+    known_as = flow.aliases(name, functions)
+    return any(
+        isinstance(node, ast.Call) and last_word(node.func) in ("tile", "repeat", "broadcast_to")
+        and node.args and last_word(flow.unshaped(_inner(node.args[0]))) in known_as
+        for f in functions for node in ast.walk(f)
+    )  # fmt: skip
+
+
 def goes_through(name: str, functions: Functions) -> bool:
     """Return whether an argument is indexed or is what a loop goes through."""
     for f in functions:
