@@ -5,9 +5,8 @@ import contextlib
 import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from unrolled.checking.calling import flow
+from unrolled.checking.calling import einsum, flow
 from unrolled.checking.calling.arguments import MAKERS, size_meaning
 from unrolled.checking.calling.entries import Way, last_word, stored_words
 from unrolled.checking.calling.layouts import Layout, Reading
@@ -79,9 +78,50 @@ def _axes_votes(functions: Functions, inputs: set[str]) -> Counter[str]:
             if last_word(through) in known_as:
                 votes.update(_TIME_FIRST)
         votes.update(_by_sizes(f, known_as))
+        votes.update(_by_letters(f, known_as))
     return votes
 
 
+def _turns(f: ast.FunctionDef) -> Iterator[ast.expr]:
+    """Yield how often loops over time turn, as far as one expression says it: `range(x.shape[1])`."""
+    for _, target, of in flow.loops(f):
+        if (
+            last_word(target) in _TIMES
+            and isinstance(of, ast.Call)
+            and last_word(of.func) == "range"
+        ):
+            yield from of.args[:1]
+
+
+def _by_letters(f: ast.FunctionDef, inputs: set[str]) -> dict[str, int]:
+    """Return what the letters of an einsum say for each order: those of an input, or of the result."""
+    votes: dict[str, int] = {}
+    for sums in filter(None, map(einsum.summed, ast.walk(f))):
+        shapes = [*zip(sums.letters, map(last_word, sums.operands), strict=True), (sums.result, "")]
+        weights = [letters for letters in sums.letters if len(letters) == 2]
+        for letters, word in shapes:
+            of_weights = {n for held in weights for n in held}
+            kinds = ["n" if n in of_weights else _axis(n) for n in letters]
+            if (order := _order(kinds)) and (word in inputs or not word):
+                votes[order] = votes.get(order, 0) + (3 if word else 1)
+    return votes
+
+
+def _axis(size: str) -> str:
+    """Return which axis a name of a size says: "n", "m", "T" or ""."""
+    return size_meaning(size).replace("vocabulary", "n")[:1]
+
+
+def _order(kinds: Sequence[str]) -> str:
+    """Return the order of three axes of which one may be unknown, or ""."""
+    if len(kinds) != 3:
+        return ""
+    missing = {"n", "m", "T"} - set(kinds)
+    order = " ".join(kind or (missing.pop() if len(missing) == 1 else "") for kind in kinds)
+    return order if order in _ORDERS else ""
+
+
+_TIMES = {"t", "step", "time", "time_step", "timestep", "i", "k", "tt"}
 _TIME_FIRST = {"T m n": 1, "T n m": 1}
 _INDEXED = {"::t": {"n m T": 2}, ".t": {"n m T": 2}, ":t:": {"m T n": 2}, ":t": {"m T n": 2, "n T": 1},
             "t::": _TIME_FIRST, "t.": _TIME_FIRST}  # fmt: skip
@@ -122,9 +162,9 @@ def _moved(call: ast.Call) -> tuple[str, tuple[int, ...]]:
 def _by_sizes(f: ast.FunctionDef, inputs: set[str]) -> dict[str, int]:
     """Return what `m = X.shape[1]` or `T = len(X)`, of an input, says for each order."""
     votes: dict[str, int] = {}
-    for target, value in flow.assigned(f):
-        letter, of = size_meaning(last_word(target))[:1], value
-        axis: Any = None
+    named = [(size_meaning(last_word(target))[:1], value) for target, value in flow.assigned(f)]
+    for letter, value in (*named, *(("T", turns) for turns in _turns(f))):
+        axis, of = None, value
         if isinstance(value, ast.Subscript) and last_word(value.value) == "shape":
             of = value.value.value if isinstance(value.value, ast.Attribute) else value
             index = value.slice.value if isinstance(value.slice, ast.Constant) else None
@@ -142,7 +182,7 @@ def _is_step_of_time(node: ast.AST) -> bool:
     if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Name | ast.BinOp):
         return False
     names = {n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)}
-    return bool(names & {"t", "step", "time", "time_step", "timestep", "i", "k", "tt"})
+    return bool(names & _TIMES)
 
 
 def _order_of_shape(node: ast.Assign) -> str:
@@ -151,12 +191,7 @@ def _order_of_shape(node: ast.Assign) -> str:
     target = node.targets[0]
     if not shaped or not isinstance(target, ast.Tuple) or len(target.elts) != 3:
         return ""
-    letters = [size_meaning(last_word(e))[:1] for e in target.elts]
-    if letters.count("") == 1:
-        missing = {"n", "m", "T"} - set(letters)
-        letters = [letter or missing.pop() for letter in letters] if len(missing) == 1 else letters
-    order = " ".join(letters)
-    return order if order in _ORDERS else ""
+    return _order([_axis(last_word(e)) for e in target.elts])
 
 
 def products(functions: Functions, indexed: bool = False) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -165,6 +200,8 @@ def products(functions: Functions, indexed: bool = False) -> Iterator[tuple[ast.
         for node in ast.walk(f):
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
                 yield node.left, node.right
+            elif (sums := einsum.summed(node)) and (product := sums.as_product):
+                yield product
             elif indexed and isinstance(node, ast.Subscript):
                 parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
                 yield from ((node.value, part) for part in parts if not isinstance(part, ast.Slice))
@@ -366,13 +403,19 @@ def _indices(node: ast.AST) -> list[ast.expr]:
     """
     if isinstance(node, ast.Subscript):
         return [] if _joins(node) else [node.slice]
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _BY_INDEX:
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in _BY_INDEX
+    ):
         of_array = node.func.attr == "take" and last_word(node.func.value) not in ("np", "numpy")
         named = [k.value for k in node.keywords if k.arg == "indices"]
         return [*(node.args[:1] if of_array else node.args[1:2]), *named]
     if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq):
         sides = [node.left, *node.comparators]
-        labels = [isinstance(s, ast.Call) and last_word(s.func) == "arange" for s in map(_inner, sides)]
+        labels = [
+            isinstance(s, ast.Call) and last_word(s.func) == "arange" for s in map(_inner, sides)
+        ]
         return [_inner(s) for s in sides] if any(labels) else []
     return []
 
