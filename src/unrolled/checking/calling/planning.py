@@ -132,6 +132,7 @@ class _Planner:
             *(f for e in made for f in e.closure if f not in way.functions),
         ]
         self.own = draw("plain", cell).sizes
+        self.roles: dict[tuple[str, str], str] = {}
         self.roles = dict(self._roles())
         self.containers = self._containers()
         self.instance = self._made()
@@ -330,7 +331,8 @@ class _Planner:
         if entry is not self.way.backward or loss is None or len(returned(loss.node).names) != 2:
             return found
         name = returned(loss.node).names[1] or unnamed(loss.name, 1)
-        return {n: f"result {name}" if role == "dz_y" else role for n, role in found.items()}
+        starts = ("dz_y", "upstream")
+        return {n: f"result {name}" if role in starts else role for n, role in found.items()}
 
     def _start_of_backward(self, entry: Entry, name: str, found: dict[str, str]) -> str:
         """Return what the only argument without a meaning is: targets, a gradient from above, or what
@@ -370,6 +372,7 @@ class _Planner:
             name: arguments.role(name, self.way.backward, self.cell, [], True)
             for name in sorted(arrays)
         }
+        roles = {n: "" if r.startswith("size ") else r for n, r in roles.items()}  # an array is none
         if self.way.backward.name == SCRIPT:
             self._by_elimination(roles)
         yield from (((_GLOBAL, n), r) for n, r in roles.items() if r in ("x", "y", "a", "c"))
@@ -382,8 +385,9 @@ class _Planner:
         missing = [role for role in ("x", "y") if role not in roles.values()]
         names = [n for n in ast.walk(self.way.backward.node) if isinstance(n, ast.Name)]
         read = [n.id for n in sorted(names, key=lambda n: (n.lineno, n.col_offset))]
-        unknown = sorted((n for n in roles if not roles[n] and np.size(self.namespace[n]) > 1),
-                         key=read.index)  # fmt: skip
+        weights = set(self._multiplied(roles))
+        unknown = sorted((n for n in roles if not roles[n] and np.size(self.namespace[n]) > 1
+                          and n not in weights), key=read.index)  # fmt: skip
         if len(missing) == len(unknown):
             roles |= zip(unknown, missing, strict=True)
         elif "y" in missing:
@@ -391,6 +395,15 @@ class _Planner:
             raise _NotAPlanError(
                 f"nothing was recognised as the {' and the '.join(what[role] for role in missing)}"
             )
+
+    def _multiplied(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield a script's matrices that are multiplied with a state, or with another weight's inputs."""
+        pairs = list(usage.products(self.functions))
+        for name in names:
+            beside = [other for pair in pairs for one, other in (pair, pair[::-1])
+                      if last_word(one) == name and not _is_sliced(one)]  # fmt: skip
+            if np.ndim(self.namespace[name]) == 2 and any(map(self._side, beside)):
+                yield name
 
     def _containers(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Return, for arguments that hold weights, how and under which names."""
@@ -448,6 +461,9 @@ class _Planner:
         held = [n for _, inside in self.containers.values() for n in inside]
         held += [role.split()[1] for role in self.roles.values() if role.startswith("weight ")]
         held = [n for n in held if n not in self.starts]
+        if self.way.backward.name == SCRIPT:
+            arrays = [n for n in names if not self._means_weight(n)]
+            held += self._multiplied(n for n in arrays if (_GLOBAL, n) not in self.roles)
         unknown = [n for n in dict.fromkeys(held) if not self._means_weight(n)]
         names = [n for n in dict.fromkeys(names) if self._means_weight(n) or n in unknown]
         known = {n: q for n in names if (q := self._by_use(n))}
@@ -566,6 +582,8 @@ class _Planner:
 
     def _side(self, other: ast.expr) -> str:
         words = meanings(last_word(other), self.cell)
+        if self.roles.get((_GLOBAL, last_word(other))) == "x":
+            return "x"
         if "x" in words:
             return "x"
         return "ah" if {"a", "a_prev", "a0", "a_reset"} & set(words[:1]) else ""
