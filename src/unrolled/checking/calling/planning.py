@@ -372,7 +372,9 @@ class _Planner:
             name: arguments.role(name, self.way.backward, self.cell, [], True)
             for name in sorted(arrays)
         }
-        roles = {n: "" if r.startswith("size ") else r for n, r in roles.items()}  # an array is none
+        roles = {
+            n: "" if r.startswith("size ") else r for n, r in roles.items()
+        }  # an array is none
         if self.way.backward.name == SCRIPT:
             self._by_elimination(roles)
         yield from (((_GLOBAL, n), r) for n, r in roles.items() if r in ("x", "y", "a", "c"))
@@ -577,7 +579,8 @@ class _Planner:
                     continue  # some columns of [W_ca W_cx]: the whole is both
                 if last_word(weight) == name and (side := self._side(other)):
                     fitting = [q for q in options if q[-1] in side and len(q) > 1]
-                    return fitting[0] if len(fitting) == 1 else ""  # W_hh: of one gate, or of all
+                    of_all = {"W_h", "W_x"} & set(fitting)
+                    return "" if of_all and len(fitting) > 1 else next(iter(fitting), "")
         return ""
 
     def _side(self, other: ast.expr) -> str:

@@ -51,7 +51,9 @@ class Candidates:
         earliest = self._earliest(node)
         for order, event in events if node.t is not None else reversed(events):
             place = self.runner.places[event.place]
-            if not self._fits(node, place, order) or node in self.run.nodes[order]:
+            if place.kind == "carried" or node in self.run.nodes[order]:
+                continue
+            if not self._fits(node, place, order):
                 continue
             if everywhere or self._likely(node, place, order, earliest[self._pass_of[order]]):
                 turn = self.runner.turn(event, self.run.watcher)
@@ -74,7 +76,7 @@ class Candidates:
             assigns = place.kind == "assigned" and (
                 stacked or (self._names(place, node) and (given or is_load(place)))
             )
-            assigns = assigns or self._passes(place, node)
+            assigns = assigns or self._passes(place, node) or self._carries(place, node)
             if assigns and self._fits(node, place, order) and not self._is_there(node, order):
                 turn = self.runner.turn(event, self.run.watcher)
                 yield self._candidate(node, place, "", self.begun[order], turn=turn)
@@ -84,6 +86,24 @@ class Candidates:
         passed = self.runner.code.passed_as.get(id(place.node))
         cell = self.runner.problem.cell
         return passed is not None and is_load(place) and node.name in meant(passed, cell)
+
+    def _carries(self, place: Place, node: Node) -> bool:
+        """Whether a place is what a loop over time should hand on from step to step, and never changes: it
+        holds what the first step is given.
+        """
+        state = node.name.removeprefix("d").removesuffix("_prev").removesuffix("_next")
+        handed = {f"{state}_prev": 0, f"d{state}_next": self.runner.problem.T - 1}
+        if (
+            place.kind != "carried"
+            or node.name not in handed
+            or state not in self.runner.truth.initial
+        ):
+            return False
+        first = Node(node.name, handed[node.name])
+        return any(
+            event.place == place.number and self.steps[order] == first.t and self._is_there(first, order)
+            for order, event in enumerate(self.events)
+        )  # fmt: skip
 
     def _is_given(self, node: Node) -> bool:
         """Whether a step is given a quantity, and computes it nowhere: inputs, and the states before it."""
