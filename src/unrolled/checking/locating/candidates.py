@@ -6,7 +6,7 @@ one is for the search to try (locating.py).
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.locating.missing import is_summed
-from unrolled.checking.locating.places import failing, is_load, meant, names_it, root
+from unrolled.checking.locating.places import bare, failing, is_load, meant, names_it, root
 from unrolled.checking.locating.runs import Repair, Run, Runner
 from unrolled.checking.recognising import Node, laid_out, same
 from unrolled.checking.running.watching import Place
@@ -202,9 +202,17 @@ class Candidates:
         carried = name[:1] == "d" and name.endswith(
             "_prev"
         )  # people hand `dc` itself to the step before
-        return names_it(place, name, cell) or (
-            carried and names_it(place, name.removesuffix("_prev"), cell)
+        return (
+            names_it(place, name, cell)
+            or self._is_entry_of(place, name)
+            or (carried and names_it(place, name.removesuffix("_prev"), cell))
         )
+
+    def _is_entry_of(self, place: Place, name: str) -> bool:
+        """Whether a place assigns to what has a weight's own name among the gradients: `grads["W"]`, `g.W`."""
+        weights: Mapping[str, str] = getattr(self.runner.plan, "weights", {})
+        words = (bare(target) for target in place.targets if not target.isidentifier())
+        return any(f"d{weights[word]}" == name for word in words if word in weights)
 
     def _is_of_all(self, node: Node, order: int) -> bool:
         """Whether a value may hold a quantity at all steps."""

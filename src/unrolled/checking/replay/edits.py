@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from unrolled.activations import ACTIVATIONS
-from unrolled.checking.replay.values import OVER_TIME, SOFTMAXES
+from unrolled.checking.replay.values import OVER_TIME, SOFTMAXES, SOFTPLUSES
 from unrolled.equations.expressions import SIGNS, Expression, combined, multiplied, summed
 from unrolled.equations.symbols import Symbol, expression
 from unrolled.equations.table import Table
@@ -281,6 +281,9 @@ def _function(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
     """Another function, none, twice; its bracket closed early."""
     if node.operation in ("log", "exp"):
         yield Rewrite("not_applied", 1.2, node.operands[0])
+    if node.operation == "softplus":
+        for name in SOFTPLUSES:
+            yield Rewrite("softplus", 1.1, Expression(name, node.operands, node.shape))
     if node.operation not in ACTIVATIONS or len(node.operands) != 1:
         return
     (operand,) = node.operands
@@ -300,6 +303,10 @@ def _function(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
         inside, outside = summed(terms[:k]), terms[k:]
         applied = Expression(node.operation, (inside,), node.shape)
         yield Rewrite("bracket", 1.9, summed([(1, applied), *outside]))
+    for k in range(len(terms) - 1 if len(terms) > 2 else 0):  # in the order in which they wrote it
+        inside = summed([*terms[:k], *terms[k + 1 :]])
+        applied = Expression(node.operation, (inside,), node.shape)
+        yield Rewrite("bracket", 2.0, summed([(1, applied), terms[k]]))
 
 
 def _sum(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
@@ -571,7 +578,9 @@ def _over_time(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
     """A total: `=` for `+=`, a loop that is one step short, a running sum added again."""
     if node.operation == "over_time":
         for name in OVER_TIME:
-            if name not in ("over_time", "stacked"):
+            if name in ("beside", "below"):
+                yield Rewrite("not_summed", 1.0, node_named(name, node))
+            elif name not in ("over_time", "stacked"):
                 kind = "overwritten" if name in ("first", "last") else "loop_bound"
                 yield Rewrite(kind, 0.9, node_named(name, node))
         yield Rewrite("starts_at_one", 1.2, combined("add", ONE, node))

@@ -365,9 +365,19 @@ class _Rewriter(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Dict(self, node: ast.Dict) -> Any:
-        values = [self._seen("returned", v) if isinstance(v, ast.Name) else self.visit(v)
-                  for v in node.values]  # fmt: skip
+        values = [self._entry(k, v) for k, v in zip(node.keys, node.values, strict=True)]
         return ast.copy_location(ast.Dict(node.keys, values), node)
+
+    def _entry(self, key: ast.expr | None, value: ast.expr) -> ast.expr:
+        """What a dictionary is written with: what is computed there is assigned to its key."""
+        if isinstance(value, ast.Name):
+            return self._seen("returned", value)
+        text = key.value if isinstance(key, ast.Constant) else None
+        named = isinstance(text, str) and text.isidentifier() and not isinstance(value, ast.Dict)
+        if named and isinstance(value, _SEEN):
+            return self._seen("assigned", value, (str(text),))
+        visited: ast.expr = self.visit(value)
+        return visited
 
     def visit_For(self, node: ast.For) -> Any:
         number = self._place("loop", node)
