@@ -281,9 +281,6 @@ def _function(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
     """Another function, none, twice; its bracket closed early."""
     if node.operation in ("log", "exp"):
         yield Rewrite("not_applied", 1.2, node.operands[0])
-    if node.operation == "softplus":
-        for name in SOFTPLUSES:
-            yield Rewrite("softplus", 1.1, Expression(name, node.operands, node.shape))
     if node.operation not in ACTIVATIONS or len(node.operands) != 1:
         return
     (operand,) = node.operands
@@ -298,15 +295,24 @@ def _function(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
             yield Rewrite(kind, 1.1, Expression(name, (operand,), node.shape))
         for name in ("exp", "exp_shifted"):
             yield Rewrite("not_normalised", 1.1, Expression(name, (operand,), node.shape))
+    yield from _closed_early(node, operand)
+
+
+def _closed_early(node: Expression, operand: Expression) -> Iterator[Rewrite]:
+    """The last terms outside of the bracket; or one of them, in the order in which they wrote it."""
     terms = operand.terms()
-    for k in range(1, len(terms)):
-        inside, outside = summed(terms[:k]), terms[k:]
-        applied = Expression(node.operation, (inside,), node.shape)
+    kept = [terms[:k] for k in range(1, len(terms))]
+    others = range(len(terms) - 1) if len(terms) > 2 else ()
+    for inside in [*kept, *([*terms[:k], *terms[k + 1 :]] for k in others)]:
+        outside = [term for term in terms if term not in inside]
+        applied = Expression(node.operation, (summed(inside),), node.shape)
         yield Rewrite("bracket", 1.9, summed([(1, applied), *outside]))
-    for k in range(len(terms) - 1 if len(terms) > 2 else 0):  # in the order in which they wrote it
-        inside = summed([*terms[:k], *terms[k + 1 :]])
-        applied = Expression(node.operation, (inside,), node.shape)
-        yield Rewrite("bracket", 2.0, summed([(1, applied), terms[k]]))
+
+
+def _softplus(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
+    """log(1 + exp(z)), as people write it that it does not overflow, with a part of that missing."""
+    for name in SOFTPLUSES if node.operation == "softplus" else ():
+        yield Rewrite("softplus", 1.1, Expression(name, node.operands, node.shape))
 
 
 def _sum(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
@@ -620,6 +626,6 @@ def _clipped(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
 
 
 _RULES: tuple[Callable[[Expression, str, Scope], Iterator[Rewrite]], ...] = (
-    _steps, _neighbours, _instead, _stacked, _transposed, _functions_of, _function, _sum, _product, _square, _matrices,
+    _steps, _neighbours, _instead, _stacked, _transposed, _functions_of, _function, _softplus, _sum, _product, _square, _matrices,
     _jacobian, _reduction, _over_time, _of_exponentials, _numbers, _clipped,
 )  # fmt: skip
