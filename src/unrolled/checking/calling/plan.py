@@ -159,6 +159,8 @@ class Plan:
 
         `truth` is that of `problem(problem, reading)`; the reading is the first one if none is given.
         """
+        if output.quantity in ("z_y", "y_hat", "dz_y") and "y" in self.flat:
+            return self._without_features(output, truth)
         if not _of_that_size(output, truth):
             return None
         try:
@@ -172,6 +174,13 @@ class Plan:
             ]
             array = array.reshape(np.shape(output.value)) if bias or flat else array
         return _clipped(array, output)
+
+    def _without_features(self, output: Output, truth: Truth) -> Array | None:
+        """Return the right value of the only output, as targets are laid out; None if theirs is not."""
+        axis = self.layout.axes.split().index("n")
+        steps = np.stack([step[output.quantity] for step in truth.steps], axis=2)
+        array = np.take(self.layout.over_time(steps), 0, axis=axis)
+        return array if array.shape == np.shape(output.value) else None
 
     def _right(self, output: Output, truth: Truth, reading: Reading) -> Array:
         quantity, value = output.quantity, np.asarray(output.value)

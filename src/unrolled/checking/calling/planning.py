@@ -100,6 +100,8 @@ def _that_run(program: Program, planners: "list[_Planner]") -> list[Plan]:
         least = min(left for left, _ in tried)
         others = planner.plans(likely=False) if least else []
         further = [(left, plan) for plan in others if (left := _left(program, plan)) < least]
+        if least and not any(left == 0 for left, _ in further):
+            further += [(0, plan) for plan in planner.with_labels() if not _left(program, plan)]
         possible += tried + further
     return [plan for _, plan in sorted(possible, key=lambda one: one[0])]
 
@@ -215,6 +217,11 @@ class _Planner:
         layouts that nothing in the syntax speaks for.
         """
         return [plan for weights in self._meanings() for plan in self._plans(weights, likely)]
+
+    def with_labels(self) -> list[Plan]:
+        """Return the likely plans with integers for targets, where nothing in the syntax says that."""
+        takes_y = "y" in self.roles.values() and not self._integers("y")
+        return [replace(plan, target_labels=True) for plan in self.plans() if takes_y]
 
     def _plans(self, weights: dict[str, str], likely: bool) -> list[Plan]:
         takes_y = "y" in self.roles.values()
@@ -489,8 +496,8 @@ class _Planner:
         stored = {word for f in self.way.functions for word in stored_words(f)}
         outside = set().union(*map(_read_from_outside, self.functions))
         own: dict[str, Any] = {n: v for n, v in self.namespace.items() if n in outside}
-        if self.instance is not None:
-            own |= {h.key: h.value for h in inside("self", self.instance)}
+        if (instance := self._made(vocabulary=True)) is not None:
+            own |= {h.key: h.value for h in inside("self", instance)}
         for name in dict.fromkeys([*held, *own]):
             quantity = next(iter(meanings(name, self.cell)), "")
             words = {word.lower().replace("_", "") for word in stored}
@@ -543,14 +550,17 @@ class _Planner:
                   for n in kept if n in read and isinstance(kept[n], np.ndarray)}  # fmt: skip
         return {n: q for n, q in shaped.items() if q}
 
-    def _made(self) -> Any:
-        """Return an object of their class with sizes that all differ, None where it cannot be made."""
+    def _made(self, vocabulary: bool = False) -> Any:
+        """Return an object of their class with sizes that all differ, None where it cannot be made; with
+        `vocabulary` also where one of them is that.
+        """
         if self.constructor is None:
             return None
         roles = {
             n: self.roles.get((self.constructor.name, n), "") for n in self.constructor.arguments
         }
-        return made_with(roles, self.namespace[self.way.owner], self.own)
+        sizes = {**self.own, **({"vocabulary": self.own["n_x"]} if vocabulary else {})}
+        return made_with(roles, self.namespace[self.way.owner], sizes)
 
     def _attributes(self) -> list[str]:
         """Return the attributes of the object, and the keys of its dictionaries, that may be weights."""

@@ -329,7 +329,8 @@ class Run:
                     self.outcome.outputs += [o for o in found if o.quantity[:1] == "d"]
 
     def _collect_globals(self, names: Container[str]) -> None:
-        turning = usage.loop_variables(self.plan.way.backward.node)
+        f = self.plan.way.backward.node
+        turning = usage.loop_variables(f) | usage.assigned_in_several_loops(f)
         for name, value in list(self.namespace.items()):
             mine = name in names and name not in (*self.plan.weights, *turning)
             if mine and isinstance(value, dict | list | np.ndarray | float):

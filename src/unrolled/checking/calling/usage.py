@@ -362,6 +362,21 @@ def repeated(name: str, functions: Functions) -> bool:
     )  # fmt: skip
 
 
+def assigned_in_several_loops(f: ast.FunctionDef) -> set[str]:
+    """Return the names that one loop after another assigns: `h` of the step forward, and then of the step
+    backward.
+    """
+    loops = [n for n in ast.walk(f) if isinstance(n, ast.For | ast.While)]
+    inner = {id(n) for loop in loops for part in loop.body for n in ast.walk(part)}
+    often: Counter[str] = Counter()
+    for loop in loops:
+        nested = [n for n in ast.walk(loop) if n is not loop and n in loops]
+        if id(loop) in inner or not nested:
+            stored = (n for n in ast.walk(loop) if isinstance(n, ast.Name))
+            often.update({n.id for n in stored if isinstance(n.ctx, ast.Store)})
+    return {name for name, count in often.items() if count > 1}
+
+
 def goes_through(name: str, functions: Functions) -> bool:
     """Return whether an argument is indexed or is what a loop goes through."""
     for f in functions:
@@ -411,13 +426,17 @@ def _indices(node: ast.AST) -> list[ast.expr]:
         of_array = node.func.attr == "take" and last_word(node.func.value) not in ("np", "numpy")
         named = [k.value for k in node.keywords if k.arg == "indices"]
         return [*(node.args[:1] if of_array else node.args[1:2]), *named]
+    sides = [_inner(side) for side in _compared(node)]
+    labels = [isinstance(side, ast.Call) and last_word(side.func) == "arange" for side in sides]
+    return sides if any(labels) else []
+
+
+def _compared(node: ast.AST) -> list[ast.expr]:
+    """Return what is compared by `==` or `np.equal.outer`."""
     if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq):
-        sides = [node.left, *node.comparators]
-        labels = [
-            isinstance(s, ast.Call) and last_word(s.func) == "arange" for s in map(_inner, sides)
-        ]
-        return [_inner(s) for s in sides] if any(labels) else []
-    return []
+        return [node.left, *node.comparators]
+    outer = isinstance(node, ast.Call) and last_word(node.func) in ("outer", "equal")
+    return list(node.args) if outer else []  # type: ignore[attr-defined]
 
 
 def _inner(node: ast.expr) -> ast.expr:
