@@ -66,6 +66,22 @@ MISTAKES = {
         ("return d / len(self.labels)", "return d", "dz_y", "scale"),
         ("self.dW += dout.T @ x", "self.dW = dout.T @ x", "dW_aa", "overwritten"),
     ],
+    "gru_torch_functions": [
+        ("n_raw * inner * r", "n_raw * state * r", "dr", "neighbour"),
+    ],
+    "learned_start": [
+        ("self.da0 = da_next.sum(axis=1", "self.da0 = da_next.mean(axis=1", "da0", "scale"),
+    ],
+    "einsum_of_letters": [
+        ('"bj,jk->bk"', '"bj,kj->bk"', "da_prev", "transposed"),
+        ('dz.sum((0, 1))', 'dz.sum(1)', "db_a", "not_summed"),
+    ],
+    "weights_with_methods": [
+        ("dc_next = dc * k.f", "dc_next = dc * k.i", "dc_prev", "neighbour"),
+    ],
+    "series_of_one": [
+        ("S[t].T.dot(da)", "S[t + 1].T.dot(da)", "dW_aa", "other_step"),
+    ],
     "sizes_by_use": [
         ("d[gold[t]] -= 1\n", "d[gold[t]] += 1\n", "dz_y", "other_sign"),
     ],
@@ -95,6 +111,22 @@ def test_a_mistake_is_found_where_it_is_made(tmp_path, name, right, wrong, quant
     first = examine(file).findings[0]
     assert (first.quantity, first.cause.id, first.cause.certainty) == (quantity, cause, "exact")
     assert first.line in range(lines[0] - 1, lines[0] + 2)
+
+
+def test_a_state_that_no_step_hands_on_is_found_where_it_is_read(tmp_path):
+    text = (THEIRS / "gru_torch_functions.py").read_text()
+    assert "        state = after\n" in text
+    file = tmp_path / "theirs.py"
+    file.write_text(text.replace("        state = after\n", ""))
+    report = examine(file)
+    first = report.findings[0]
+    assert (first.quantity, first.cause.id, first.cause.certainty) == (
+        "a_prev",
+        "not_carried",
+        "exact",
+    )
+    assert "b = state @" in first.source
+    assert len(report.findings) == 1
 
 
 def test_json_names_what_lies_between_two_quantities_by_the_one_that_is_made_from_it(tmp_path):

@@ -15,6 +15,7 @@ import numpy as np
 
 from unrolled.checking import variants
 from unrolled.checking.calling import Outcome, Plan, Reading, usage
+from unrolled.checking.calling.layouts import INNER
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth, shortened
 from unrolled.checking.recognising import Node, Recogniser, numbers, same
 from unrolled.checking.running.watching import Event
@@ -74,21 +75,26 @@ def choose_reading(
     alike = [one for one in every if one.recognised == read.recognised and one is not read]
     best = _with_output(read, choice, with_counting, problem, outcome)
     plain = replace(usual, output=best.conventions.output)
-    doubtful: Choice | None = None
+    doubtful: list[Choice] = []
     for variant in _variants(plain, plan.cell):
         order = sorted(plan.readings, key=lambda reading: reading != best.reading)
         other = max((choice(reading, variant) for reading in order), key=_recognition)
         keeps = variant.cell == _KEEPS  # told by u alone, which may be what is wrong
-        if keeps and doubtful is None and other.recognised == best.recognised:
-            doubtful = with_counting(other)
+        if keeps and not doubtful and other.recognised == best.recognised:
+            doubtful = [with_counting(other)]
         elif other.recognised > best.recognised:
             other = with_counting(other)
             if _goes_back(other, best.conventions, problem, distinct, outcome):
-                best, doubtful = other, None
-            elif variant.cell and other.recognised > (doubtful.recognised if doubtful else 0):
-                doubtful = other
+                best, doubtful = other, []
+            elif variant.cell and other.recognised >= max(map(_recognition, doubtful), default=0):
+                doubtful = [one for one in doubtful if one.recognised == other.recognised] + [other]
+    if INNER in plan.weights.values() and doubtful and doubtful[0].recognised > best.recognised:
+        best, *doubtful = doubtful  # a bias inside the reset is for a reset after the product
+        every = [choice(reading, best.conventions) for reading in plan.readings]
+        alike = [one for one in every
+                 if one.recognised == best.recognised and one.reading != best.reading]  # fmt: skip
     others = [replace(best, reading=one.reading) for one in alike[:_READINGS]]
-    return replace(best, doubtful=(*([doubtful] if doubtful else []), *others))
+    return replace(best, doubtful=(*doubtful, *others))
 
 
 def _recognition(choice: Choice) -> int:

@@ -17,6 +17,9 @@ from collections.abc import Iterable, Mapping
 GATES = {"rnn": "a", "lstm": "fico", "gru": "urc"}
 """The letters of each cell's gates, in the order in which stacked arrays are put together."""
 
+STARTS = ("a0", "c0")
+"""The initial states, which may be learned like weights."""
+
 _LETTERS = {  # what people call a gate, in the names of weights, biases and pre-activations
     "rnn": {"a": "a", "h": "a", "s": "a"},
     "lstm": {"f": "f", "i": "i", "c": "c", "g": "c", "o": "o"},
@@ -288,7 +291,7 @@ def _bias(rest: str, cell: str) -> list[str]:
         return ["b_a"] if rest in ("ih", "hh", "xh", "hidden", "1", "aa", "ax", "rnn", "in") else []
     if cell == "lstm" and rest[:1] in ("i", "x", "h") and rest[1:] in letters:
         return [f"b_{letters[rest[1:]]}"]
-    if cell == "lstm" and rest in ("ih", "hh", "xh"):
+    if rest in ("ih", "hh", "xh"):
         return ["b"]
     return ["b"] if rest in ("lstm", "gru", "gates", "all", "1", "h", "a") else []
 
@@ -371,6 +374,9 @@ def resolve(names: Iterable[str], cell: str, known: Mapping[str, str]) -> dict[s
     if _lacks_output_gate(apart):  # W_output is its, beside W_forget
         options = {name: sorted(found, key="W_ya b_y".count) for name, found in options.items()}
         apart = {known.get(name, found[0]) for name, found in options.items()}
+    if _has_all_gates(apart, cell):  # then W_o is that of the output
+        outputs = {"W_o": "W_ya", "b_o": "b_y"}
+        options = {n: [outputs[f[0]]] if f[0] in outputs else f for n, f in options.items()}
     chosen = {name: quantity for name, quantity in known.items() if name in options}
     doubtful = [item for item in options.items() if item[0] not in known]
     for name, found in sorted(doubtful, key=lambda item: len(item[1])):
@@ -381,6 +387,13 @@ def resolve(names: Iterable[str], cell: str, known: Mapping[str, str]) -> dict[s
 def _lacks_output_gate(apart: set[str]) -> bool:
     gates = {q[2] for q in apart if q[:2] == "W_" and q[2] in "fico"}
     return {"f", "i"} <= gates and "o" not in gates and len(apart) > 3
+
+
+def _has_all_gates(apart: set[str], cell: str) -> bool:
+    """Whether all gates are in one array, and nothing is that of an output."""
+    whole = "W" in apart or {"W_x", "W_h"} <= apart
+    gates = {q[2] for q in apart if q[:2] == "W_" and q[2] in "fi"}
+    return cell == "lstm" and whole and not gates and "W_ya" not in apart
 
 
 def _best(name: str, found: list[str], apart: set[str], taken: set[str], cell: str) -> str:

@@ -25,7 +25,8 @@ class Problem:
     `sizes` has n_x, n_a, n_y, m and T. X is (n_x, m, T), one-hot columns where `labels`; Y is (n_y, m, T),
     one-hot columns, zero where there is no target (of one output: 0 or 1). `state` has "a" (and "c"), each (n_a, m). `dA` is a
     gradient from above, (n_a, m, T), for code without a loss. `kind` says what the problem is for.
-    `last_only`: only the last step has a target.
+    `last_only`: only the last step has a target. `shared` are states that begin alike in all sequences,
+    for the start is learned: its gradient is the sum over the batch.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Problem:
     seed: int = 0
     labels: bool = False
     last_only: bool = False
+    shared: frozenset[str] = frozenset()
 
     @property
     def T(self) -> int:  # noqa: N802 - the legend's name
@@ -232,10 +234,14 @@ class Truth:
 
     @cached_property
     def totals(self) -> dict[str, Array]:
-        """The loss, the gradient of every parameter, of the initial states and of x (n_x, m, T)."""
+        """The loss, the gradient of every parameter, of the initial states and of x (n_x, m, T); of a
+        learned one (n_a, 1).
+        """
         gradients = {
             n if n[:1] == "d" else f"d{n}": v for n, v in (self.tape.gradients or {}).items()
         }
+        for state in self.problem.shared:
+            gradients[f"d{state}0"] = gradients[f"d{state}0"].sum(axis=1, keepdims=True)
         return gradients if self.tape.loss is None else {**gradients, "loss": self.tape.loss}
 
     def value(self, name: str, t: int | None) -> Array:

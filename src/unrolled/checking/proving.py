@@ -30,7 +30,8 @@ def _values(truth: Truth) -> dict[str, Array]:
 
 
 def _error(truth: Truth, values: dict[str, Array], random: np.random.Generator) -> float:
-    direction = {name: random.standard_normal(value.shape) for name, value in values.items()}
+    shapes = {name: np.shape(truth.totals[f"d{name}"]) for name in values}
+    direction = {name: random.standard_normal(shape) for name, shape in shapes.items()}
     moved = {name: value + 1j * _STEP * direction[name] for name, value in values.items()}
     slope = float(_objective(truth, moved).imag) / _STEP
     parts = [float(np.sum(truth.totals[f"d{n}"] * d)) for n, d in direction.items()]

@@ -16,7 +16,8 @@ _SIZES = {
     "n_x": "n_x nx d input_size input_dim n_in n_input n_inputs in_dim n_features num_features x_dim "
            "x_size features input_dimension num_inputs in_size inputs_size feature_dim dim_in embed_size n_i",
     "n_y": "n_y ny output_size output_dim n_out n_output n_outputs n_classes num_classes c k n_labels "
-           "y_size out_dim y_dim output_dimension num_outputs num_labels out_size dim_out o n_o",
+           "y_size out_dim y_dim output_dimension num_outputs num_labels out_size dim_out o n_o "
+           "num_tags n_tags tag_size tagset_size num_targets n_targets target_size",
     "vocabulary": "vocab_size v n_vocab voc_size n_chars n_letters n_symbols n_tokens word_dim vocab "
                   "alphabet_size char_size dict_size num_chars vocabulary_size vocab_length n_char "
                   "n_words num_symbols vocab_len n_characters unique_chars",

@@ -9,7 +9,16 @@ from unrolled.checking.calling.entries import last_word
 
 Functions = Sequence[ast.FunctionDef]
 _SAME = ("reshape", "ravel", "flatten", "astype", "copy", "transpose", "squeeze", "tolist")
-_SAME_CALLED = ("array", "asarray", "copy", "deepcopy", "float64", "dict", "ascontiguousarray")
+_SAME_CALLED = (
+    "array",
+    "asarray",
+    "copy",
+    "deepcopy",
+    "float64",
+    "dict",
+    "ascontiguousarray",
+    "expand_dims",
+)
 _IN_ORDER = ("reversed", "list", "tuple", "sorted", "iter")
 
 
@@ -17,9 +26,13 @@ def unshaped(value: ast.expr) -> ast.expr:
     """Return y of `y.reshape(-1)`, `y.T.ravel()`, `np.array(y)` and the like; others as they are."""
     while isinstance(value, ast.Call):
         if isinstance(value.func, ast.Attribute) and value.func.attr in _SAME:
-            value = value.func.value
-            if last_word(value) in ("np", "numpy"):
-                return value
+            of = value.func.value
+            if last_word(of) not in ("np", "numpy"):
+                value = of
+            elif value.args:  # np.reshape(y, -1)
+                value = value.args[0]
+            else:
+                return of
         elif last_word(value.func) in _SAME_CALLED and value.args:
             value = value.args[0]
         else:

@@ -22,7 +22,7 @@ from unrolled.checking.calling.layouts import (
 )
 from unrolled.checking.calling.outputs import Output
 from unrolled.checking.calling.run import Outcome, Run
-from unrolled.checking.names import is_parameter
+from unrolled.checking.names import STARTS, is_parameter
 from unrolled.checking.problems import Problem, Truth, draw
 from unrolled.checking.running.program import SCRIPT
 
@@ -41,6 +41,8 @@ class Plan:
     `one_step` where they take single steps (T = 1), `last_only` where only the last step has a target
     or a gradient from above. `fixed` are sizes that stand in the code as numbers,
     `unclear` says where that may be several. `apart` are names of weights that also say what holds them.
+    `shared` are states whose start is learned, one for all sequences.
+    `flat` are those of "x" and "y" that have no axis for features, for there is one only.
     """
 
     way: Way
@@ -60,6 +62,8 @@ class Plan:
     fixed: Mapping[str, int] = field(default_factory=dict)
     unclear: str = ""
     apart: frozenset[str] = frozenset()
+    flat: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
 
     @cached_property
     def stepped(self) -> frozenset[str]:
@@ -98,7 +102,8 @@ class Plan:
         """The initial states that they take; the others are zero."""
         roles = self.roles.values()
         tuples = [role.split()[1:] for role in roles if role.startswith("states ")]
-        return frozenset({"a", "c"} & {*roles, *(state for states in tuples for state in states)})
+        learned = {quantity[0] for quantity in self.weights.values() if quantity in STARTS}
+        return frozenset({"a", "c"} & {*roles, *learned, *(s for states in tuples for s in states)})
 
     @property
     def handed(self) -> frozenset[str]:
@@ -138,7 +143,11 @@ class Plan:
         values = {n: found[n] * 0 if n in absent else found[n] for n in problem.parameters}
         upstream = problem.dA.copy()
         upstream[:, :, :-1] *= not self.last_only
-        return replace(problem, parameters=values, dA=upstream, last_only=self.last_only)
+        alike = {s: problem.state[s][:, :1].repeat(problem.m, axis=1) for s in self.shared}
+        return replace(
+            problem, parameters=values, dA=upstream, last_only=self.last_only,
+            state={**problem.state, **alike}, shared=self.shared,
+        )  # fmt: skip
 
     def to_theirs(self, quantity: str, array: Array) -> Array:
         """Return an array of the legend's (one step, all steps or a parameter) in their layout."""
@@ -155,6 +164,8 @@ class Plan:
 
         `truth` is that of `problem(problem, reading)`; the reading is the first one if none is given.
         """
+        if output.quantity in ("z_y", "y_hat", "dz_y") and "y" in self.flat:
+            return self._without_features(output, truth)
         if not _of_that_size(output, truth):
             return None
         try:
@@ -169,14 +180,22 @@ class Plan:
             array = array.reshape(np.shape(output.value)) if bias or flat else array
         return _clipped(array, output)
 
+    def _without_features(self, output: Output, truth: Truth) -> Array | None:
+        """Return the right value of the only output, as targets are laid out; None if theirs is not."""
+        axis = self.layout.axes.split().index("n")
+        steps = np.stack([step[output.quantity] for step in truth.steps], axis=2)
+        array = np.take(self.layout.over_time(steps), 0, axis=axis)
+        return array if array.shape == np.shape(output.value) else None
+
     def _right(self, output: Output, truth: Truth, reading: Reading) -> Array:
         quantity, value = output.quantity, np.asarray(output.value)
         if quantity == "loss":
             return np.asarray(truth.totals["loss"])
         if quantity[1:2] in ("W", "b"):
             return self.layout.parameter(quantity, assembled(quantity, truth.totals, reading))
-        if quantity in ("a0", "c0"):
-            return self.layout.one_step(truth.initial[quantity[0]])
+        if quantity in STARTS:
+            start = truth.initial[quantity[0]]
+            return self.layout.one_step(start[:, :1] if quantity[0] in self.shared else start)
         if quantity in ("da0", "dc0"):
             return self.layout.one_step(truth.totals[quantity])
         if output.step is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.calling import arguments, flow, usage
+from unrolled.checking.calling import arguments, flow, objects, usage
 from unrolled.checking.calling.closures import made_by
 from unrolled.checking.calling.entries import (
     Entry,
@@ -26,7 +26,15 @@ from unrolled.checking.calling.layouts import INNER, WITH_BIAS, Layout, group, p
 from unrolled.checking.calling.outputs import returned, unnamed
 from unrolled.checking.calling.plan import Plan, problem_for
 from unrolled.checking.calling.sizing import made_with, sizes_by_use
-from unrolled.checking.names import GATES, is_parameter, meanings, other_bias, resolve
+from unrolled.checking.names import (
+    GATES,
+    STARTS,
+    gradient_words,
+    is_parameter,
+    meanings,
+    other_bias,
+    resolve,
+)
 from unrolled.checking.problems import draw
 from unrolled.checking.running.program import SCRIPT, Program, execute
 from unrolled.checking.running.surroundings import restored
@@ -114,6 +122,9 @@ def _that_run(program: Program, planners: "list[_Planner]") -> list[Plan]:
         least = min(left for left, _ in tried)
         others = planner.plans(likely=False) if least else []
         further = [(left, plan) for plan in others if (left := _left(program, plan)[0]) < least]
+        if least and not any(left == 0 for left, _ in further):
+            labelled = planner.with_labels()
+            further += [(0, plan) for plan in labelled if not _left(program, plan)[0]]
         if planner.alike:  # what is run in two ways is run in none that stops earlier
             tried = [one for one in tried if one[0] == least]
         possible += tried + further
@@ -160,10 +171,13 @@ class _Planner:
         ]
         self.own = draw("plain", cell).sizes
         self.alike = False  # whether another one runs the same functions
+        self.roles: dict[tuple[str, str], str] = {}
         self.roles = dict(self._roles())
         self.containers = self._containers()
         self.instance = self._made()
         self.unknown: list[str] = []
+        self.starts = dict(self._learned_starts())
+        self._pass_no_other_start()
         self.weights = self._weights()
         if not self.weights and not any(self._by_trial()):
             raise _NotAPlanError("no weights were recognised")
@@ -242,21 +256,60 @@ class _Planner:
         """
         return [plan for weights in self._meanings() for plan in self._plans(weights, likely)]
 
+    def with_labels(self) -> list[Plan]:
+        """Return the likely plans with integers for targets, where nothing in the syntax says that."""
+        takes_y = "y" in self.roles.values() and not self._integers("y")
+        return [replace(plan, target_labels=True) for plan in self.plans() if takes_y]
+
     def _plans(self, weights: dict[str, str], likely: bool) -> list[Plan]:
         takes_y = "y" in self.roles.values()
         labels, target_labels = self._integers("x"), takes_y and self._integers("y")
         likely_reading = usage.likely_reading(self.way, self.cell)
         open_readings = readings(weights.values(), self.cell, likely_reading)
         made = []
+        weights, ends = self._with_starts(weights), (False, True)[: 1 + self._may_be_last()]
         for layout, one_column in self._layouts(labels, likely):
-            for last_only in (False, True) if self._may_be_last() else (False,):
+            for last_only, shared in itertools.product(ends, self._shared()):
                 plan = Plan(
                     self.way, self.cell, layout, self.roles, weights, self.containers, self.sizes,
                     open_readings, self.constructor, labels, target_labels, one_column,
                     self.way.backward.is_step, last_only, *self._written(layout), self.apart,
+                    self._without_features(layout), shared,
                 )  # fmt: skip
                 made.append(plan)
         return made
+
+    def _pass_no_other_start(self) -> None:
+        """Let functions take the initial state that is learned, where another one may be passed."""
+        learned = {quantity[0] for quantity in self.starts.values()}
+        optional = {(entry.name, name) for _, entry in self.way.parts for name in entry.optional}
+        for key, role in list(self.roles.items()):
+            if role in learned and key in optional:
+                self.roles[key] = "default"
+            elif role in learned and key[0] == _GLOBAL and key[1] in self.starts:
+                del self.roles[key]
+
+    def _shared(self) -> list[frozenset[str]]:
+        """Return which states may begin alike in all sequences: those that are learned, or repeated; in a
+        container that is passed there may be one for each sequence.
+        """
+        held = {n for _, inside in self.containers.values() for n in inside}
+        learned = {quantity[0] for quantity in self.starts.values()}
+        repeated = {
+            state for name, state in [
+                *((n, role) for (_, n), role in self.roles.items() if role in ("a", "c")),
+                *((n, quantity[0]) for n, quantity in self.starts.items()),
+            ] if usage.repeated(name, self.functions)
+        }  # fmt: skip
+        alike, open_ones = frozenset(learned | repeated), held & self.starts.keys()
+        apart = alike - {self.starts[n][0] for n in open_ones} | repeated
+        return list(dict.fromkeys((alike, apart)))
+
+    def _with_starts(self, weights: dict[str, str]) -> dict[str, str]:
+        """Return weights with the initial states that are learned, in the order in which they are held."""
+        found = {**weights, **self.starts}
+        held = [n for _, inside in self.containers.values() for n in inside if n in found]
+        return {n: found[n] for n in dict.fromkeys([*held, *found])} if self.starts else weights
 
     def _may_be_last(self) -> bool:
         """Return whether targets, or gradients from above, are nowhere taken step by step."""
@@ -323,7 +376,8 @@ class _Planner:
         if entry is not self.way.backward or loss is None or len(returned(loss.node).names) != 2:
             return found
         name = returned(loss.node).names[1] or unnamed(loss.name, 1)
-        return {n: f"result {name}" if role == "dz_y" else role for n, role in found.items()}
+        starts = ("dz_y", "upstream")
+        return {n: f"result {name}" if role in starts else role for n, role in found.items()}
 
     def _start_of_backward(self, entry: Entry, name: str, found: dict[str, str]) -> str:
         """Return what the only argument without a meaning is: targets, a gradient from above, or what
@@ -363,6 +417,9 @@ class _Planner:
             name: arguments.role(name, self.way.backward, self.cell, [], True)
             for name in sorted(arrays)
         }
+        roles = {
+            n: "" if r.startswith("size ") else r for n, r in roles.items()
+        }  # an array is none
         if self.way.backward.name == SCRIPT:
             self._by_elimination(roles)
         yield from (((_GLOBAL, n), r) for n, r in roles.items() if r in ("x", "y", "a", "c"))
@@ -375,8 +432,9 @@ class _Planner:
         missing = [role for role in ("x", "y") if role not in roles.values()]
         names = [n for n in ast.walk(self.way.backward.node) if isinstance(n, ast.Name)]
         read = [n.id for n in sorted(names, key=lambda n: (n.lineno, n.col_offset))]
-        unknown = sorted((n for n in roles if not roles[n] and np.size(self.namespace[n]) > 1),
-                         key=read.index)  # fmt: skip
+        weights = set(self._multiplied(roles))
+        unknown = sorted((n for n in roles if not roles[n] and np.size(self.namespace[n]) > 1
+                          and n not in weights), key=read.index)  # fmt: skip
         if len(missing) == len(unknown):
             roles |= zip(unknown, missing, strict=True)
         elif "y" in missing:
@@ -384,6 +442,15 @@ class _Planner:
             raise _NotAPlanError(
                 f"nothing was recognised as the {' and the '.join(what[role] for role in missing)}"
             )
+
+    def _multiplied(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield a script's matrices that are multiplied with a state, or with another weight's inputs."""
+        pairs = list(usage.products(self.functions))
+        for name in names:
+            beside = [other for pair in pairs for one, other in (pair, pair[::-1])
+                      if last_word(one) == name and not _is_sliced(one)]  # fmt: skip
+            if np.ndim(self.namespace[name]) == 2 and any(map(self._side, beside)):
+                yield name
 
     def _containers(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Return, for arguments that hold weights, how and under which names."""
@@ -402,8 +469,7 @@ class _Planner:
         elif kind == "tuple":
             names = self._unpacked(name)
         else:
-            names = [n.attr for f in self.functions for n in ast.walk(f)
-                     if isinstance(n, ast.Attribute) and last_word(n.value) == name]  # fmt: skip
+            names = objects.attributes(name, self.functions, self.namespace)
         return [n for n in dict.fromkeys(names) if n[:1] != "_"]
 
     def _unpacked(self, name: str) -> list[str]:
@@ -441,6 +507,10 @@ class _Planner:
         names = [n for n in names if n not in apart]
         held = [n for _, inside in self.containers.values() for n in inside]
         held += [role.split()[1] for role in self.roles.values() if role.startswith("weight ")]
+        held = [n for n in held if n not in self.starts]
+        if self.way.backward.name == SCRIPT:
+            arrays = [n for n in names if not self._means_weight(n)]
+            held += self._multiplied(n for n in arrays if (_GLOBAL, n) not in self.roles)
         unknown = [n for n in dict.fromkeys(held) if not self._means_weight(n)]
         names = [n for n in dict.fromkeys(names) if self._means_weight(n) or n in unknown]
         known = {n: q for n in names if (q := self._by_use(n))}
@@ -455,6 +525,23 @@ class _Planner:
         no_sizes = (n for n in unknown if len(n) == 1 or not arguments.size_meaning(n))
         self.unknown = [n for n in no_sizes if n not in chosen]
         return self._of_the_rest(chosen)
+
+    def _learned_starts(self) -> Iterator[tuple[str, str]]:
+        """Yield what is held among the weights and is an initial state, with its quantity: of an object or
+        a global it has to have a gradient, for else it may be anything that is kept.
+        """
+        held = [n for _, inside in self.containers.values() for n in inside]
+        stored = {word for f in self.way.functions for word in stored_words(f)}
+        outside = set().union(*map(_read_from_outside, self.functions))
+        own: dict[str, Any] = {n: v for n, v in self.namespace.items() if n in outside}
+        if (instance := self._made(vocabulary=True)) is not None:
+            own |= {h.key: h.value for h in inside("self", instance)}
+        for name in dict.fromkeys([*held, *own]):
+            quantity = next(iter(meanings(name, self.cell)), "")
+            words = {word.lower().replace("_", "") for word in stored}
+            learned = bool(gradient_words(name) & words) or (name in stored and name not in outside)
+            if quantity in STARTS and (name in held or (learned and _is_vector(own[name]))):
+                yield name, quantity
 
     def _of_the_rest(self, chosen: dict[str, str]) -> dict[str, str]:
         """Return what weights of several gates stand for beside those of single ones: the gates that are left."""
@@ -501,14 +588,17 @@ class _Planner:
                   for n in kept if n in read and isinstance(kept[n], np.ndarray)}  # fmt: skip
         return {n: q for n, q in shaped.items() if q}
 
-    def _made(self) -> Any:
-        """Return an object of their class with sizes that all differ, None where it cannot be made."""
+    def _made(self, vocabulary: bool = False) -> Any:
+        """Return an object of their class with sizes that all differ, None where it cannot be made; with
+        `vocabulary` also where one of them is that.
+        """
         if self.constructor is None:
             return None
         roles = {
             n: self.roles.get((self.constructor.name, n), "") for n in self.constructor.arguments
         }
-        return made_with(roles, self.namespace[self.way.owner], self.own)
+        sizes = {**self.own, **({"vocabulary": self.own["n_x"]} if vocabulary else {})}
+        return made_with(roles, self.namespace[self.way.owner], sizes)
 
     def _attributes(self) -> list[str]:
         """Return the attributes of the object, and the keys of its dictionaries, that may be weights."""
@@ -524,9 +614,9 @@ class _Planner:
                         for k in n.keys
                         if isinstance(k, ast.Constant) and isinstance(k.value, str)
                     ]
-        return [*found, *self._shared()]
+        return [*found, *self._shared_names()]
 
-    def _shared(self) -> list[str]:
+    def _shared_names(self) -> list[str]:
         """Return what functions share that one function makes, by the names that they read it under."""
         if self.constructor is None or not self.constructor.maker:
             return []
@@ -547,11 +637,15 @@ class _Planner:
                 if _is_sliced(weight):
                     continue  # some columns of [W_ca W_cx]: the whole is both
                 if last_word(weight) == name and (side := self._side(other)):
-                    return next((q for q in options if q[-1] in side and len(q) > 1), "")
+                    fitting = [q for q in options if q[-1] in side and len(q) > 1]
+                    of_all = {"W_h", "W_x"} & set(fitting)
+                    return "" if of_all and len(fitting) > 1 else next(iter(fitting), "")
         return ""
 
     def _side(self, other: ast.expr) -> str:
         words = meanings(last_word(other), self.cell)
+        if self.roles.get((_GLOBAL, last_word(other))) == "x":
+            return "x"
         if "x" in words:
             return "x"
         return "ah" if {"a", "a_prev", "a0", "a_reset"} & set(words[:1]) else ""
@@ -572,8 +666,10 @@ class _Planner:
         made beforehand; and, in a sentence, where such a number may be several of them.
         """
         own, fixed = self._own_sizes(layout), self._one_output()
-        for n, where in (*usage.written_sizes(self.functions), *self._made_beforehand()):
-            names = {name for name, size in own.items() if size == n > 1}
+        fixed |= {"n_x": 1} if "x" in self._without_features(layout) else {}
+        written = usage.written_sizes(self.functions, self._other_numbers(own))
+        for n, where in (*written, *self._made_beforehand()):
+            names = {name for name, size in own.items() if size == n}
             if len(names) > 1 and names != {"n_x", "n_y"}:  # which no array has both
                 return {}, (
                     f"{where} has the size {n}, and {' and '.join(sorted(names))} are all {n} there, so "
@@ -581,6 +677,17 @@ class _Planner:
                 )
             fixed |= dict.fromkeys(names, n)
         return fixed, ""
+
+    def _other_numbers(self, own: Mapping[str, int]) -> dict[str, int]:
+        """Return the globals that are numbers and whose names say no size: they keep their value, so that
+        what is made with them does. A multiple of n_a stands for it, as `H4 = 4 * H` does.
+        """
+        n_a, gates = own.get("n_a", 0), len(GATES[self.cell])
+        several = {gates * n_a, n_a + own.get("n_x", 0)} - set(own.values())
+        return {
+            name: n_a if value in several else value for name, value in self.namespace.items()
+            if type(value) is int and name not in self.sizes
+        }  # fmt: skip
 
     def _one_output(self) -> dict[str, int]:
         """Return that there is one output where the weights that they make have no more."""
@@ -592,6 +699,18 @@ class _Planner:
         single = any(isinstance(w, np.ndarray) and w.ndim == 2 and 1 in w.shape for w in outputs)
         return {"n_y": 1} if single else {}
 
+    def _without_features(self, layout: Layout) -> frozenset[str]:
+        """Return "x" or "y" where a script's own array has no axis for features, for there is only one."""
+        one = {name for name, n in self._own_sizes(layout).items() if n == 1} | set(
+            self._one_output()
+        )
+        axes = len(layout.axes.split()) - 1
+        return frozenset(
+            role for (of, name), role in self.roles.items()
+            if of == _GLOBAL and f"n_{role}" in one and not self._integers(role)
+            and isinstance(self.namespace[name], np.ndarray) and self.namespace[name].ndim == axes
+        )  # fmt: skip
+
     def _made_beforehand(self) -> Iterator[tuple[int, str]]:
         """Yield the sizes of a script's arrays, and of those in lists, that are no weights or inputs."""
         if self.way.backward.name != SCRIPT:
@@ -602,7 +721,7 @@ class _Planner:
             value = self.namespace[name]
             for array in value if isinstance(value, list) else [value]:
                 if isinstance(array, np.ndarray):
-                    yield from ((n, name) for n in array.shape)
+                    yield from ((n, name) for n in array.shape if n > 1)
 
     def _own_sizes(self, layout: Layout) -> dict[str, int]:
         """Return the sizes of the weights and inputs that are globals, or made without any argument."""
@@ -678,6 +797,12 @@ class _Planner:
                if isinstance(v, np.ndarray) and meanings(n, self.cell)[:1] == ("x",)]  # fmt: skip
         own = [shape for shape in own if len(shape) == len(axes)]
         return bool(own) and "m" in axes and all(shape[axes.index("m")] == 1 for shape in own)
+
+
+def _is_vector(value: Any) -> bool:
+    """Return whether an array has one number for each unit."""
+    shape = np.shape(value)
+    return len(shape) == 1 or (len(shape) == 2 and 1 in shape)
 
 
 def _read_from_outside(f: ast.FunctionDef) -> set[str]:

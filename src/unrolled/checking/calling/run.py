@@ -2,14 +2,14 @@
 
 import copy
 import traceback
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unrolled.checking.calling import flow, usage
-from unrolled.checking.calling.arguments import is_cache
+from unrolled.checking.calling import flow, objects, usage
+from unrolled.checking.calling.arguments import is_cache, size_meaning
 from unrolled.checking.calling.closures import Made, function_of, made_by
 from unrolled.checking.calling.entries import Entry, zeroes
 from unrolled.checking.calling.held import inside, replaced, roots
@@ -22,7 +22,7 @@ from unrolled.checking.calling.outputs import (
     returned,
     unnamed,
 )
-from unrolled.checking.names import other_bias
+from unrolled.checking.names import STARTS, other_bias
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth
 from unrolled.checking.running.program import made_global
 from unrolled.errors import UnrolledError
@@ -281,7 +281,7 @@ class Run:
                     self.results.setdefault(part, held)
                 self.outcome.outputs += self.collector.of(part, part, held)
             return
-        value = value._asdict() if hasattr(value, "_asdict") else value
+        value = objects.by_name(value, self.namespace)
         of_weights = isinstance(value, dict) and len(value.keys() & self.plan.weights.keys()) > 1
         word = "grads" if backward and (of_weights or not name) else name
         if (
@@ -346,7 +346,8 @@ class Run:
                     self.outcome.outputs += [o for o in found if o.quantity[:1] == "d"]
 
     def _collect_globals(self, names: Container[str]) -> None:
-        turning = usage.loop_variables(self.plan.way.backward.node)
+        f = self.plan.way.backward.node
+        turning = usage.loop_variables(f) | usage.assigned_in_several_loops(f)
         for name, value in list(self.namespace.items()):
             mine = name in names and name not in (*self.plan.weights, *turning)
             if mine and isinstance(value, dict | list | np.ndarray | float):
@@ -371,7 +372,7 @@ class Run:
     def _data(self, role: str) -> Array:
         problem, layout = self.problem, self.plan.layout
         if role in ("a", "c"):
-            return layout.one_step(problem.state[role])
+            return self._start(f"{role}0", None)
         there = problem.Y.any(axis=0)
         if role == "lengths":  # targets are missing at the end of a sequence only
             return there.sum(axis=1)
@@ -385,7 +386,9 @@ class Run:
         values = {"x": problem.X, "y": problem.Y, "upstream": problem.dA,
                   "upstream_c": np.zeros_like(problem.dA)}[role]  # fmt: skip
         integers = (role == "x" and self.plan.labels) or (role == "y" and self.plan.target_labels)
-        return self._in_time(values, integers, role != "x" and self.plan.last_only)
+        array = self._in_time(values, integers, role != "x" and self.plan.last_only)
+        flat = role in self.plan.flat
+        return np.take(array, 0, axis=layout.axes.split().index("n")) if flat else array
 
     def _in_time(self, values: Array, integers: bool, last: bool = False) -> Any:
         """Return (n, m, T) in their layout; one step of it where they take single ones, or the last."""
@@ -406,17 +409,24 @@ class Run:
     def _weight(self, name: str, old: Any) -> Array:
         """Return a weight in their layout, a bias in the shape that it had."""
         quantity = self.plan.weights[name]
+        if quantity in STARTS:
+            return self._start(quantity, old)
         whole = "b" if quantity == INNER else quantity  # its share is that of two that are added
         array = assembled(whole, self.problem.parameters, self.plan.readings[0])
         array = self.plan.layout.parameter(quantity, array) * self._share(name)
-        if old is not None and quantity[:1] == "b" and np.ndim(old) in (1, 2):
-            n = array.size
-            array = (
-                array.reshape(n)
-                if np.ndim(old) == 1
-                else array.reshape((n, 1) if old.shape[1] == 1 else (1, n))
-            )
-        return array
+        return _like(array, old) if quantity[:1] == "b" else array
+
+    def _start(self, quantity: str, old: Any) -> Array:
+        """Return an initial state that stands among the weights: one for all sequences, if it is learned."""
+        state = self.problem.state[quantity[0]]
+        if quantity[0] not in self.plan.shared:
+            return self.plan.layout.one_step(state)
+        return _like(self.plan.layout.parameter("b", state[:, :1]), old)
+
+    def _weight_or_size(self, name: str) -> Any:
+        """Return what stands under a name beside weights."""
+        size = size_meaning(name) if len(name) > 1 and name not in self.plan.weights else ""
+        return self._size(size) if size else self._weight(name, None)
 
     def _share(self, name: str) -> float:
         """Return how much of the legend's bias is in theirs: two that are added share it."""
@@ -432,18 +442,13 @@ class Run:
             kind, names = self.plan.containers.get(name) or next(
                 iter(self.plan.containers.values())
             )
-            values = {n: self._weight(n, None) for n in names}
+            values = {n: self._weight_or_size(n) for n in names}
             held: Any = tuple(values.values()) if kind == "tuple" else values
-            self.containers[name] = self._held_in_object(values) if kind == "object" else held
+            if kind == "object":
+                functions = self.plan.way.functions
+                held = objects.made(name, functions, self.namespace, values, self._size)
+            self.containers[name] = held
         return self.containers[name]
-
-    def _held_in_object(self, values: Mapping[str, Array]) -> Any:
-        """Return weights as attributes: in a named tuple or a dataclass of theirs that has these fields."""
-        for made in self.namespace.values():
-            fields: Any = getattr(made, "_fields", getattr(made, "__dataclass_fields__", ()))
-            if isinstance(made, type) and set(fields) == set(values):
-                return made(**values)
-        return _Weights(values)
 
     def _cache(self, name: str) -> Any:
         """Return what the forward keeps for the backward: what has such a name, or no name at all."""
@@ -456,6 +461,14 @@ class Run:
         taken = flow.unpacked_into(name, self.plan.way.backward.node)
         whole = isinstance(self.given_back, tuple) and len(self.given_back) != taken
         return self.given_back[-1] if whole else self.given_back
+
+
+def _like(array: Array, old: Any) -> Array:
+    """Return a bias in the shape that it had."""
+    if old is None or np.ndim(old) not in (1, 2):
+        return array
+    n = array.size
+    return array.reshape(n if np.ndim(old) == 1 else (n, 1) if old.shape[1] == 1 else (1, n))
 
 
 def _lock(held: Any) -> None:
@@ -473,13 +486,6 @@ def _positional(entry: Entry) -> set[str]:
 
 def _has_axis(value: Any, size: int) -> bool:
     return isinstance(value, np.ndarray) and size in value.shape
-
-
-class _Weights:
-    """Weights as attributes."""
-
-    def __init__(self, values: Mapping[str, Array]):
-        self.__dict__.update(values)
 
 
 def _same(before: Any, after: Any) -> bool:

@@ -27,6 +27,7 @@ def sizes_by_use(
     `known` are the roles of the other arguments, `make` is called with all of them.
     """
     taken = {role.removeprefix("size ") for role in known.values()}
+    taken |= {"n_x"} if "vocabulary" in taken else set()
     left = [size for size in _SIZES if size not in taken]
     left += ["vocabulary"] if not taken & {"n_x", "n_y", "vocabulary"} else []
     fits: list[tuple[int, dict[str, str]]] = []
@@ -34,8 +35,8 @@ def sizes_by_use(
         if "vocabulary" in order and {"n_x", "n_y"} & set(order):
             continue
         roles = {**known, **{n: f"size {size}" for n, size in zip(unknown, order, strict=True)}}
-        tied = "size vocabulary" in roles.values()
-        those = {**sizes, "n_y": sizes["n_x"], "vocabulary": sizes["n_x"]} if tied else sizes
+        tied = "size vocabulary" in roles.values() and "size n_y" not in roles.values()
+        those = {**sizes, "vocabulary": sizes["n_x"], "n_y": sizes["n_x" if tied else "n_y"]}
         weights = list(_weights(made_with(roles, make, those), cell, those))
         used = {n for shape in weights for n in shape}
         used |= {n - those["n_a"] for n in used}  # of [a; x]

@@ -4,10 +4,9 @@ import ast
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from unrolled.checking.calling import flow
+from unrolled.checking.calling import einsum, flow
 from unrolled.checking.calling.arguments import MAKERS, size_meaning
 from unrolled.checking.calling.entries import Way, last_word, stored_words
 from unrolled.checking.calling.layouts import Layout, Reading
@@ -82,9 +81,50 @@ def _axes_votes(functions: Functions, inputs: set[str]) -> Counter[str]:
             if last_word(through) in known_as:
                 votes.update(_TIME_FIRST)
         votes.update(_by_sizes(f, known_as))
+        votes.update(_by_letters(f, known_as))
     return votes
 
 
+def _turns(f: ast.FunctionDef) -> Iterator[ast.expr]:
+    """Yield how often loops over time turn, as far as one expression says it: `range(x.shape[1])`."""
+    for _, target, of in flow.loops(f):
+        if (
+            last_word(target) in _TIMES
+            and isinstance(of, ast.Call)
+            and last_word(of.func) == "range"
+        ):
+            yield from of.args[:1]
+
+
+def _by_letters(f: ast.FunctionDef, inputs: set[str]) -> dict[str, int]:
+    """Return what the letters of an einsum say for each order: those of an input, or of the result."""
+    votes: dict[str, int] = {}
+    for sums in filter(None, map(einsum.summed, ast.walk(f))):
+        shapes = [*zip(sums.letters, map(last_word, sums.operands), strict=True), (sums.result, "")]
+        weights = [letters for letters in sums.letters if len(letters) == 2]
+        for letters, word in shapes:
+            of_weights = {n for held in weights for n in held}
+            kinds = ["n" if n in of_weights else _axis(n) for n in letters]
+            if (order := _order(kinds)) and (word in inputs or not word):
+                votes[order] = votes.get(order, 0) + (3 if word else 1)
+    return votes
+
+
+def _axis(size: str) -> str:
+    """Return which axis a name of a size says: "n", "m", "T" or ""."""
+    return size_meaning(size).replace("vocabulary", "n")[:1]
+
+
+def _order(kinds: Sequence[str]) -> str:
+    """Return the order of three axes of which one may be unknown, or ""."""
+    if len(kinds) != 3:
+        return ""
+    missing = {"n", "m", "T"} - set(kinds)
+    order = " ".join(kind or (missing.pop() if len(missing) == 1 else "") for kind in kinds)
+    return order if order in _ORDERS else ""
+
+
+_TIMES = {"t", "step", "time", "time_step", "timestep", "i", "k", "tt"}
 _TIME_FIRST = {"T m n": 1, "T n m": 1}
 _INDEXED = {"::t": {"n m T": 2}, ".t": {"n m T": 2}, ":t:": {"m T n": 2}, ":t": {"m T n": 2, "n T": 1},
             "t::": _TIME_FIRST, "t.": _TIME_FIRST}  # fmt: skip
@@ -125,9 +165,9 @@ def _moved(call: ast.Call) -> tuple[str, tuple[int, ...]]:
 def _by_sizes(f: ast.FunctionDef, inputs: set[str]) -> dict[str, int]:
     """Return what `m = X.shape[1]` or `T = len(X)`, of an input, says for each order."""
     votes: dict[str, int] = {}
-    for target, value in flow.assigned(f):
-        letter, of = size_meaning(last_word(target))[:1], value
-        axis: Any = None
+    named = [(size_meaning(last_word(target))[:1], value) for target, value in flow.assigned(f)]
+    for letter, value in (*named, *(("T", turns) for turns in _turns(f))):
+        axis, of = None, value
         if isinstance(value, ast.Subscript) and last_word(value.value) == "shape":
             of = value.value.value if isinstance(value.value, ast.Attribute) else value
             index = value.slice.value if isinstance(value.slice, ast.Constant) else None
@@ -145,7 +185,7 @@ def _is_step_of_time(node: ast.AST) -> bool:
     if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Name | ast.BinOp):
         return False
     names = {n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)}
-    return bool(names & {"t", "step", "time", "time_step", "timestep", "i", "k", "tt"})
+    return bool(names & _TIMES)
 
 
 def _order_of_shape(node: ast.Assign) -> str:
@@ -154,12 +194,7 @@ def _order_of_shape(node: ast.Assign) -> str:
     target = node.targets[0]
     if not shaped or not isinstance(target, ast.Tuple) or len(target.elts) != 3:
         return ""
-    letters = [size_meaning(last_word(e))[:1] for e in target.elts]
-    if letters.count("") == 1:
-        missing = {"n", "m", "T"} - set(letters)
-        letters = [letter or missing.pop() for letter in letters] if len(missing) == 1 else letters
-    order = " ".join(letters)
-    return order if order in _ORDERS else ""
+    return _order([_axis(last_word(e)) for e in target.elts])
 
 
 def products(functions: Functions, indexed: bool = False) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -168,6 +203,8 @@ def products(functions: Functions, indexed: bool = False) -> Iterator[tuple[ast.
         for node in ast.walk(f):
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
                 yield node.left, node.right
+            elif (sums := einsum.summed(node)) and (product := sums.as_product):
+                yield product
             elif indexed and isinstance(node, ast.Subscript):
                 parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
                 yield from ((node.value, part) for part in parts if not isinstance(part, ast.Slice))
@@ -277,8 +314,12 @@ def plain_steps(f: ast.FunctionDef, rates: set[str]) -> set[str]:
     }  # fmt: skip
 
 
-def written_sizes(functions: Functions) -> Iterator[tuple[int, str]]:
-    """Yield numbers that say how large an array is made or how often a loop turns, and where."""
+def written_sizes(
+    functions: Functions, numbers: Mapping[str, int] | None = None
+) -> Iterator[tuple[int, str]]:
+    """Yield numbers that say how large an array is made or how often a loop turns, and where: constants
+    above 1, and `numbers` by their names.
+    """
     for f in functions:
         for node in ast.walk(f):
             if isinstance(node, ast.Call) and last_word(node.func) in (
@@ -288,8 +329,10 @@ def written_sizes(functions: Functions) -> Iterator[tuple[int, str]]:
                 "reshape",
             ):
                 for n in (n for argument in node.args for n in ast.walk(argument)):
-                    if isinstance(n, ast.Constant) and type(n.value) is int:
+                    if isinstance(n, ast.Constant) and type(n.value) is int and n.value > 1:
                         yield n.value, f"line {n.lineno}"
+                    elif isinstance(n, ast.Name) and numbers and n.id in numbers:
+                        yield numbers[n.id], f"{n.id} in line {n.lineno}"
 
 
 def makes_columns(functions: Functions) -> bool:
@@ -310,6 +353,31 @@ def loop_variables(f: ast.FunctionDef) -> set[str]:
     """Return the names that loops give their rounds' values to."""
     targets = [n.target for n in ast.walk(f) if isinstance(n, ast.For)]
     return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+
+
+def repeated(name: str, functions: Functions) -> bool:
+    """Return whether a vector is repeated for each sequence: `np.tile(h0, (m, 1))`."""
+    known_as = flow.aliases(name, functions)
+    return any(
+        isinstance(node, ast.Call) and last_word(node.func) in ("tile", "repeat", "broadcast_to")
+        and node.args and last_word(flow.unshaped(_inner(node.args[0]))) in known_as
+        for f in functions for node in ast.walk(f)
+    )  # fmt: skip
+
+
+def assigned_in_several_loops(f: ast.FunctionDef) -> set[str]:
+    """Return the names that one loop after another assigns: `h` of the step forward, and then of the step
+    backward.
+    """
+    loops = [n for n in ast.walk(f) if isinstance(n, ast.For | ast.While)]
+    inner = {id(n) for loop in loops for part in loop.body for n in ast.walk(part)}
+    often: Counter[str] = Counter()
+    for loop in loops:
+        nested = [n for n in ast.walk(loop) if n is not loop and n in loops]
+        if id(loop) in inner or not nested:
+            stored = (n for n in ast.walk(loop) if isinstance(n, ast.Name))
+            often.update({n.id for n in stored if isinstance(n.ctx, ast.Store)})
+    return {name for name, count in often.items() if count > 1}
 
 
 def goes_through(name: str, functions: Functions) -> bool:
@@ -339,9 +407,62 @@ def indexes(name: str, functions: Functions) -> bool:
         for f in functions:
             names |= _taken_from(f, names) | flow.passed_on(f, names, functions, last_word)
     return any(
-        isinstance(node, ast.Subscript) and not _joins(node) and _used(node.slice, names)
-        for f in functions for node in ast.walk(f)
+        _used(index, names, _tuples(f))
+        for f in functions for node in ast.walk(f) for index in _indices(node)
     )  # fmt: skip
+
+
+_BY_INDEX = ("take", "take_along_axis", "put_along_axis", "at")  # their second argument
+
+
+def _indices(node: ast.AST) -> list[ast.expr]:
+    """Return what stands in an index: of `p[rows, y]`, `take_along_axis(p, y)`, `add.at(dW, y, dx)`, and
+    what is compared with all labels, `y == np.arange(n)`.
+    """
+    if isinstance(node, ast.Subscript):
+        return [] if _joins(node) else [node.slice]
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in _BY_INDEX
+    ):
+        of_array = node.func.attr == "take" and last_word(node.func.value) not in ("np", "numpy")
+        named = [k.value for k in node.keywords if k.arg == "indices"]
+        return [*(node.args[:1] if of_array else node.args[1:2]), *named]
+    sides = [_inner(side) for side in _compared(node)]
+    labels = [isinstance(side, ast.Call) and last_word(side.func) == "arange" for side in sides]
+    return sides if any(labels) else []
+
+
+def _compared(node: ast.AST) -> list[ast.expr]:
+    """Return what is compared by `==` or `np.equal.outer`."""
+    if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq):
+        return [node.left, *node.comparators]
+    outer = isinstance(node, ast.Call) and last_word(node.func) in ("outer", "equal")
+    return list(node.args) if outer else []  # type: ignore[attr-defined]
+
+
+def _inner(node: ast.expr) -> ast.expr:
+    """Return y of `y[..., None]` and `y[:, :, np.newaxis]`."""
+    while isinstance(node, ast.Subscript) and _adds_axes(node.slice):
+        node = node.value
+    return node
+
+
+def _adds_axes(index: ast.expr) -> bool:
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    return any(
+        last_word(part) == "newaxis" or (isinstance(part, ast.Constant) and part.value is None)
+        for part in parts
+    )
+
+
+def _tuples(f: ast.FunctionDef) -> dict[str, ast.expr]:
+    """Return the tuples that are assigned to names, which may be an index: `picked = (rows, y)`."""
+    return {
+        target.id: value for target, value in flow.assigned(f)
+        if isinstance(target, ast.Name) and isinstance(value, ast.Tuple)
+    }  # fmt: skip
 
 
 def _joins(node: ast.Subscript) -> bool:
@@ -349,11 +470,14 @@ def _joins(node: ast.Subscript) -> bool:
     return last_word(node.value) in ("r_", "c_")
 
 
-def _used(index: ast.expr, names: set[str]) -> bool:
+def _used(index: ast.expr, names: set[str], tuples: Mapping[str, ast.expr]) -> bool:
     """Return whether one of the names, or an entry of it, stands in an index."""
+    index = tuples.get(getattr(index, "id", ""), index)
     parts = index.elts if isinstance(index, ast.Tuple | ast.List) else [index]
     return any(
-        _used(part, names) if isinstance(part, ast.List) else last_word(part) in names
+        _used(part, names, {})
+        if isinstance(part, ast.List)
+        else last_word(flow.unshaped(_inner(part))) in names
         for part in parts if not isinstance(part, ast.Slice)
     )  # fmt: skip
 

@@ -177,8 +177,8 @@ def _cause(
     that it was located on.
     """
     node, run = located.node, located.run
-    if located.repair.form == "loop":
-        return _left_out(runner, located)
+    if (of_loop := _of_the_loop(runner, located)) is not None:
+        return of_loop
     if runner.forward_only:
         return name_overflow(runner, located)
     if name in _OF_LOGITS and not all(np.all(np.isfinite(w.theirs)) for w in seen):
@@ -222,6 +222,23 @@ def _start(runner: Runner, located: Located) -> Cause:
         )
         return Cause("start_ignored", "exact", message)
     return Cause("start", "pattern", f"this is not the initial state {name} that was passed in")
+
+
+def _of_the_loop(runner: Runner, located: Located) -> Cause | None:
+    """What is wrong with a loop itself: how far it runs, what it hands on; None where it is in it."""
+    if located.repair.form == "loop":
+        return _left_out(runner, located)
+    return _never_changed(located) if located.place.kind == "carried" else None
+
+
+def _never_changed(located: Located) -> Cause:
+    """What each step reads, and none hands on to the next."""
+    name = ast.unparse(located.place.node)
+    first = (
+        "0" if located.node.name.startswith("d") else f"the initial state {located.node.name[0]}0"
+    )
+    message = f"the loop reads {name} and never assigns it, so that each step begins with {first}"
+    return Cause("not_carried", "exact", message)
 
 
 def _left_out(runner: Runner, located: Located) -> Cause:

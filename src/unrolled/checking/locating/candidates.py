@@ -6,7 +6,7 @@ one is for the search to try (locating.py).
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.locating.missing import is_summed
-from unrolled.checking.locating.places import failing, is_load, meant, names_it, root
+from unrolled.checking.locating.places import bare, failing, is_load, meant, names_it, root
 from unrolled.checking.locating.runs import Repair, Run, Runner
 from unrolled.checking.recognising import Node, laid_out, same
 from unrolled.checking.running.watching import Place
@@ -51,7 +51,9 @@ class Candidates:
         earliest = self._earliest(node)
         for order, event in events if node.t is not None else reversed(events):
             place = self.runner.places[event.place]
-            if not self._fits(node, place, order) or node in self.run.nodes[order]:
+            if place.kind == "carried" or node in self.run.nodes[order]:
+                continue
+            if not self._fits(node, place, order):
                 continue
             if everywhere or self._likely(node, place, order, earliest[self._pass_of[order]]):
                 turn = self.runner.turn(event, self.run.watcher)
@@ -74,7 +76,7 @@ class Candidates:
             assigns = place.kind == "assigned" and (
                 stacked or (self._names(place, node) and (given or is_load(place)))
             )
-            assigns = assigns or self._passes(place, node)
+            assigns = assigns or self._passes(place, node) or self._carries(place, node)
             if assigns and self._fits(node, place, order) and not self._is_there(node, order):
                 turn = self.runner.turn(event, self.run.watcher)
                 yield self._candidate(node, place, "", self.begun[order], turn=turn)
@@ -84,6 +86,24 @@ class Candidates:
         passed = self.runner.code.passed_as.get(id(place.node))
         cell = self.runner.problem.cell
         return passed is not None and is_load(place) and node.name in meant(passed, cell)
+
+    def _carries(self, place: Place, node: Node) -> bool:
+        """Whether a place is what a loop over time should hand on from step to step, and never changes: it
+        holds what the first step is given.
+        """
+        state = node.name.removeprefix("d").removesuffix("_prev").removesuffix("_next")
+        handed = {f"{state}_prev": 0, f"d{state}_next": self.runner.problem.T - 1}
+        if (
+            place.kind != "carried"
+            or node.name not in handed
+            or state not in self.runner.truth.initial
+        ):
+            return False
+        first = Node(node.name, handed[node.name])
+        return any(
+            event.place == place.number and self.steps[order] == first.t and self._is_there(first, order)
+            for order, event in enumerate(self.events)
+        )  # fmt: skip
 
     def _is_given(self, node: Node) -> bool:
         """Whether a step is given a quantity, and computes it nowhere: inputs, and the states before it."""
@@ -182,9 +202,17 @@ class Candidates:
         carried = name[:1] == "d" and name.endswith(
             "_prev"
         )  # people hand `dc` itself to the step before
-        return names_it(place, name, cell) or (
-            carried and names_it(place, name.removesuffix("_prev"), cell)
+        return (
+            names_it(place, name, cell)
+            or self._is_entry_of(place, name)
+            or (carried and names_it(place, name.removesuffix("_prev"), cell))
         )
+
+    def _is_entry_of(self, place: Place, name: str) -> bool:
+        """Whether a place assigns to what has a weight's own name among the gradients: `grads["W"]`, `g.W`."""
+        weights: Mapping[str, str] = getattr(self.runner.plan, "weights", {})
+        words = (bare(target) for target in place.targets if not target.isidentifier())
+        return any(f"d{weights[word]}" == name for word in words if word in weights)
 
     def _is_of_all(self, node: Node, order: int) -> bool:
         """Whether a value may hold a quantity at all steps."""

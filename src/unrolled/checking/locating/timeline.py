@@ -86,7 +86,9 @@ class Timeline:
             )
         best = max(fits.values())
         alike = (fit for fit in fits if fits[fit] == best)
-        return max(alike, key=lambda fit: (self._reach(fit, entry), fit.sign))
+        likely_fit = max(alike, key=lambda fit: (self._reach(fit, entry), fit.sign))
+        every = sorted(items) == list(range(self.T))  # all steps, and one of them would be none
+        return usual if every and self._reach(likely_fit, entry) < self.T else likely_fit
 
     def _reach(self, fit: Fit, entry: Entry) -> int:
         """Return how many rounds of a loop a fit puts at a step that there is."""

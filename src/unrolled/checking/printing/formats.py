@@ -18,7 +18,7 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 _IN_JSON = {
     "dy_hat": "dz_y", "da_y": "da", "df": "dz_f", "di": "dz_i", "do": "dz_o", "dc_tilde": "dz_c",
     "du": "dz_u", "dr": "dz_r", "da_reset": "dz_r", "dtanh_c": "dc", "tanh_c": "a",
-    "a_reset": "c_tilde",
+    "a_reset": "c_tilde", "z_ca": "z_c", "dz_ca": "dz_c", "db_ca": "db_c",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from unrolled.activations import ACTIVATIONS
-from unrolled.checking.replay.values import OVER_TIME, SOFTMAXES
+from unrolled.checking.replay.values import OVER_TIME, SOFTMAXES, SOFTPLUSES
 from unrolled.equations.expressions import SIGNS, Expression, combined, multiplied, summed
 from unrolled.equations.symbols import Symbol, expression
 from unrolled.equations.table import Table
@@ -158,6 +158,7 @@ def _leaf(name: str, shape: Shape) -> Expression:
 
 _KINDS_OF_STEPS = {
     "wrapped": "wrapped_index", "late": "other_step", "early": "other_step", "after": "other_step",
+    "early zeroed": "other_step",
 }  # fmt: skip
 
 
@@ -169,7 +170,7 @@ def _steps(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
     for by in (-1, 1):
         yield Rewrite("other_step", 1.0, _named(scope.moved(name, by), node))
     if base != name and base in scope.states:
-        for at in ("wrapped", "zeroed", "initial", "late", "early", "after"):
+        for at in ("wrapped", "zeroed", "initial", "late", "early", "early zeroed", "after"):
             kind = _KINDS_OF_STEPS.get(at, "initial_state")
             yield Rewrite(kind, 0.9, _named(f"{base}@{at}", node))
     if name.endswith("_next"):
@@ -296,11 +297,24 @@ def _function(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
             yield Rewrite(kind, 1.1, Expression(name, (operand,), node.shape))
         for name in ("exp", "exp_shifted"):
             yield Rewrite("not_normalised", 1.1, Expression(name, (operand,), node.shape))
+    yield from _closed_early(node, operand)
+
+
+def _closed_early(node: Expression, operand: Expression) -> Iterator[Rewrite]:
+    """The last terms outside of the bracket; or one of them, in the order in which they wrote it."""
     terms = operand.terms()
-    for k in range(1, len(terms)):
-        inside, outside = summed(terms[:k]), terms[k:]
-        applied = Expression(node.operation, (inside,), node.shape)
+    kept = [terms[:k] for k in range(1, len(terms))]
+    others = range(len(terms) - 1) if len(terms) > 2 else ()
+    for inside in [*kept, *([*terms[:k], *terms[k + 1 :]] for k in others)]:
+        outside = [term for term in terms if term not in inside]
+        applied = Expression(node.operation, (summed(inside),), node.shape)
         yield Rewrite("bracket", 1.9, summed([(1, applied), *outside]))
+
+
+def _softplus(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
+    """log(1 + exp(z)), as people write it that it does not overflow, with a part of that missing."""
+    for name in SOFTPLUSES if node.operation == "softplus" else ():
+        yield Rewrite("softplus", 1.1, Expression(name, node.operands, node.shape))
 
 
 def _sum(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
@@ -572,7 +586,9 @@ def _over_time(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
     """A total: `=` for `+=`, a loop that is one step short, a running sum added again."""
     if node.operation == "over_time":
         for name in OVER_TIME:
-            if name not in ("over_time", "stacked"):
+            if name in ("beside", "below"):
+                yield Rewrite("not_summed", 1.0, node_named(name, node))
+            elif name not in ("over_time", "stacked"):
                 kind = "overwritten" if name in ("first", "last") else "loop_bound"
                 yield Rewrite(kind, 0.9, node_named(name, node))
         yield Rewrite("starts_at_one", 1.2, combined("add", ONE, node))
@@ -612,6 +628,6 @@ def _clipped(node: Expression, around: str, scope: Scope) -> Iterator[Rewrite]:
 
 
 _RULES: tuple[Callable[[Expression, str, Scope], Iterator[Rewrite]], ...] = (
-    _steps, _neighbours, _instead, _stacked, _transposed, _functions_of, _function, _sum, _product, _square, _matrices,
+    _steps, _neighbours, _instead, _stacked, _transposed, _functions_of, _function, _softplus, _sum, _product, _square, _matrices,
     _jacobian, _reduction, _over_time, _of_exponentials, _numbers, _clipped,
 )  # fmt: skip

@@ -7,6 +7,7 @@ from unrolled.checking.problems import Truth
 from unrolled.equations.expressions import Expression, combined, summed
 from unrolled.equations.symbols import Symbol, expression
 from unrolled.equations.table import Table
+from unrolled.functions import over_batch
 
 LARGEST = 30  # nodes: what nobody writes in one line is not searched
 
@@ -23,6 +24,8 @@ def forms(quantity: str, truth: Truth, total: bool) -> list[list[Expression]]:
     for depth, form in _forms(quantity, truth):
         if form.key not in seen and (not depth or sum(1 for _ in form.nodes()) <= LARGEST):
             seen.add(form.key)
+            if total and quantity[1:2] in truth.problem.shared and quantity[:1] == "d":
+                form = expression(over_batch(Symbol(form)))  # of a learned start
             depths.setdefault(depth, []).append(_over_steps(quantity, form, total, table))
     return list(depths.values())
 

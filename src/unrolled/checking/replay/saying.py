@@ -53,6 +53,7 @@ _PHRASES = {
     "loop_order": "the loop runs from t = 0 up where it is to run from t = T−1 down: " + _PLACE,
     "mirrored_steps": "the steps come in the other order, first for last: " + _PLACE,
     "starts_at_one": "the sum over the steps starts at 1 in place of 0",
+    "softplus": "log(1 + exp(z)) is max(z, 0) + log(1 + exp(−|z|)): " + _PLACE,
     "not_normalised": "it is not divided by the sum: " + _PLACE,
     "softmax_diagonal": "of softmax's Jacobian only the diagonal is used: " + _PLACE,
     "softmax_summed": "softmax's Jacobian is summed, which gives 0, in place of multiplied by dŷ: "
@@ -76,6 +77,7 @@ _TIME = {
     "over_time": "Σ_t %s", "first": "%s at t = 0", "last": "%s at t = T−1 only",
     "without_first": "Σ_t>0 %s", "without_last": "Σ_t<T−1 %s",
     "running": "the sum of all running sums of %s", "largest": "max_t %s", "stacked": "%s",
+    "beside": "%s for each t", "below": "%s for each t",
 }  # fmt: skip
 _CALLS = {
     "shifted": "%s − max", "shifted_up": "%s + max",
@@ -83,6 +85,9 @@ _CALLS = {
     "mean_batch": "mean_m(%s)", "mean_features": "mean_n(%s)", "mean_all": "mean(%s)",
     "max_batch": "max_m(%s)", "max_features": "max_n(%s)",
     "flat_batch": "sum_m(%s) without keepdims", "flat_features": "sum_n(%s) without keepdims",
+    "softplus_without_abs": "max(z, 0) + log(1 + exp(−z)) of %s",
+    "softplus_of_abs": "max(z, 0) + log(1 + exp(|z|)) of %s",
+    "softplus_without_max": "log(1 + exp(−|z|)) of %s", "softplus_with_min": "min(z, 0) + log(1 + exp(−|z|)) of %s",
     "flat": "%s as one row", "clipped": "clip(%s)",
     "beside_rows": "[%s; %s]", "beside_columns": "[%s %s]",
     "first_rows": "the first rows of [%s; %s]", "last_rows": "the last rows of [%s; %s]",
@@ -98,9 +103,10 @@ _NOTES = {
     "zeroed": " (t = 0: 0)",
     "late": " (t = 0: {}0)",
     "early": " (t = 0: {}⟨T−1⟩)",
+    "early zeroed": " (t = 0: 0)",
     "after": " (t = 0: {}0)",
 }
-_SHIFTED = {"early": "t−2", "after": "t+1"}
+_SHIFTED = {"early": "t−2", "early zeroed": "t−2", "after": "t+1"}
 
 
 class EditPrinter(Printer):

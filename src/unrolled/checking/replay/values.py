@@ -45,6 +45,12 @@ def _softmax(shift: Any, over: Any) -> Callable[[Array], Array]:
 
 
 _AXES = {"columns": 0, "rows": 1, "all": None, "none": ()}
+SOFTPLUSES: dict[str, Callable[[Array], Array]] = {  # log(1 + exp(z)), as it cannot overflow
+    "softplus_without_abs": lambda z: np.maximum(z, 0) + np.log1p(np.exp(-z)),
+    "softplus_of_abs": lambda z: np.maximum(z, 0) + np.log1p(np.exp(np.abs(z))),
+    "softplus_without_max": lambda z: np.log1p(np.exp(-np.abs(z))),
+    "softplus_with_min": lambda z: np.minimum(z, 0) + np.log1p(np.exp(-np.abs(z))),
+}
 SOFTMAXES = {
     f"softmax_shift_{shift}_sum_{over}": _softmax(_AXES[shift], _AXES[over])
     for over in ("columns", "rows", "all")
@@ -77,6 +83,7 @@ MISTAKEN: dict[str, Callable[..., Array]] = {
     "first_columns": lambda p, q, like: np.concatenate([p, q], axis=1)[:, : like.shape[1]],
     "last_columns": lambda p, q, like: np.concatenate([p, q], axis=1)[:, -like.shape[1] :],
     **SOFTMAXES,
+    **SOFTPLUSES,
 }
 OVER_TIME: dict[str, Callable[[list[Array]], Array]] = {
     "over_time": sum,
@@ -87,6 +94,8 @@ OVER_TIME: dict[str, Callable[[list[Array]], Array]] = {
     "running": lambda shares: sum((t + 1) * share for t, share in enumerate(shares)),
     "largest": lambda shares: functools.reduce(np.maximum, shares),
     "stacked": lambda shares: np.stack(shares, axis=-1),
+    "beside": lambda shares: np.concatenate(shares, axis=1),
+    "below": lambda shares: np.concatenate(shares, axis=1).T,
 }
 
 
@@ -98,6 +107,9 @@ _ELSEWHERE: dict[str, Callable[[Any, str, int, Array], Array]] = {
     "late": lambda steps, q, t, start: steps[t][q] if t else start,
     "after": lambda steps, q, t, start: steps[t + 1][q] if t else start,
     "early": lambda steps, q, t, start: [start, *(step[q] for step in steps)][t - 1],
+    "early zeroed": lambda steps, q, t, start: (  # what stands last there is not filled yet
+        [np.zeros_like(start), start, *(step[q] for step in steps)][t]
+    ),
     "first": lambda steps, q, t, start: steps[0][q],
     "last": lambda steps, q, t, start: steps[-1][q],
     "reversed": lambda steps, q, t, start: (  # da_next in a loop that rises

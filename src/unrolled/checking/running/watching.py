@@ -6,6 +6,7 @@ is what the rewritten code reports to while it runs.
 """
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -28,7 +29,8 @@ class Place:
 
     `kind` is "expression", "name" (a plain name in an expression), "assigned" (the right-hand side of
     an assignment to `targets`), "added" (what `+=` adds), "updated" (its target after that),
-    "returned" (a plain name that is returned) or "loop".
+    "returned" (a plain name that is returned), "carried" (what a loop reads several times and does not
+    assign, when a round begins) or "loop".
     `parent` is the number of the place around it, `function` the name of the function it is in.
     """
 
@@ -197,6 +199,7 @@ class _Rewriter(ast.NodeTransformer):
         self._lazy = lazy
         self._around: list[int] = []
         self._functions: list[str] = []
+        self._before: set[str] = set()  # what a function has assigned for certain
         self._in_class = False
         self._of = ""  # the object whose method it is in
 
@@ -304,10 +307,13 @@ class _Rewriter(ast.NodeTransformer):
             self._of = "self" if [a.arg for a in node.args.args[:1]] == ["self"] else ""
         self._functions.append(node.name)
         body, around, self._around = [], self._around, []
+        before, self._before = self._before, {a.arg for a in node.args.args}
         for statement in node.body:
             visited = self.visit(statement)
             body += visited if isinstance(visited, list) else [visited]
+            self._before |= _stored(statement) if isinstance(statement, ast.Assign) else set()
         self._around, self._in_class, self._of = around, outside, of
+        self._before = before
         self._functions.pop()
         fields = dict(ast.iter_fields(node)) | {"body": body}
         return ast.copy_location(ast.FunctionDef(**fields), node)
@@ -371,14 +377,24 @@ class _Rewriter(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Dict(self, node: ast.Dict) -> Any:
-        values = [self._seen("returned", v) if isinstance(v, ast.Name) else self.visit(v)
-                  for v in node.values]  # fmt: skip
+        values = [self._entry(k, v) for k, v in zip(node.keys, node.values, strict=True)]
         return ast.copy_location(ast.Dict(node.keys, values), node)
+
+    def _entry(self, key: ast.expr | None, value: ast.expr) -> ast.expr:
+        """What a dictionary is written with: what is computed there is assigned to its key."""
+        if isinstance(value, ast.Name):
+            return self._seen("returned", value)
+        text = key.value if isinstance(key, ast.Constant) else None
+        named = isinstance(text, str) and text.isidentifier() and not isinstance(value, ast.Dict)
+        if named and isinstance(value, _SEEN):
+            return self._seen("assigned", value, (str(text),))
+        visited: ast.expr = self.visit(value)
+        return visited
 
     def visit_For(self, node: ast.For) -> Any:
         number = self._place("loop", node)
         over = self._call(LOOP, number, self.visit(node.iter), node.iter)
-        body, orelse = self._block(node.body), self._block(node.orelse)
+        body, orelse = self._turn(node), self._block(node.orelse)
         return ast.copy_location(ast.For(node.target, over, body, orelse), node)
 
     def visit_While(self, node: ast.While) -> Any:
@@ -395,8 +411,27 @@ class _Rewriter(ast.NodeTransformer):
         )
         over = self._call(LOOP, number, rounds, node.test)
         variable = ast.Name("__round__", ast.Store())
-        body, orelse = self._block(node.body), self._block(node.orelse)
+        body, orelse = self._turn(node), self._block(node.orelse)
         return ast.copy_location(ast.For(variable, over, body, orelse), node)
+
+    def _turn(self, node: ast.For | ast.While) -> list[ast.stmt]:
+        """Return the body of a loop; what is read several times in it, and was assigned before it only, may
+        be what should go on from round to round: it is seen when each begins.
+        """
+        before, self._before = self._before, self._before - _stored(node)
+        reads = [n for statement in node.body for n in ast.walk(statement)
+                 if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]  # fmt: skip
+        often = Counter(n.id for n in reads)
+        first = {n.id: n for n in reversed(reads) if n.id in self._before and often[n.id] > 1}
+        begun = [self._carried(name) for name in sorted(first.values(), key=lambda n: n.id)]
+        body = self._block(node.body)
+        self._before = before
+        return [*begun, *body]
+
+    def _carried(self, name: ast.Name) -> ast.stmt:
+        seen = self._call(SEE, self._place("carried", name), name, name)
+        target = ast.copy_location(ast.Name(name.id, ast.Store()), name)
+        return ast.copy_location(ast.Assign([target], seen), name)
 
     def _block(self, statements: list[ast.stmt]) -> list[ast.stmt]:
         found: list[ast.stmt] = []
@@ -416,6 +451,13 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_arguments(self, node: ast.arguments) -> Any:
         return node
+
+
+def _stored(node: ast.AST) -> set[str]:
+    """Return the plain names that a piece of code assigns."""
+    return {
+        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
 
 
 def _is_quantity(node: ast.Attribute) -> bool:
