@@ -36,9 +36,10 @@ MISTAKES = [
     (COURSE, 'Wax = np.random.randn(n_a, n_x) * 0.01', 'Wax = np.random.randn(n_a, n_x) * 100', 'initial_parameters', 'saturates', 'Wax = np.random.randn(n_a, n_x) * 100'),
     (COURSE, 'learning_rate=0.01)\n        losses', 'learning_rate=5e5)\n        losses', 'parameters', 'rate_too_large', 'curr_loss, gradients, a_prev = optimize(X, Y, a_prev, parameters, learning_rate=5e5)'),
     (COURSE, 'gradients = clip(gradients, 5)', 'clipped = clip({k: v.copy() for k, v in gradients.items()}, 5e-3)', 'parameters', 'unclipped', 'parameters = update_parameters(parameters, gradients, learning_rate)'),
-    (ROWS, "'Wx': rng.normal(0, 0.1, (D, H)),\n        'Wh': rng.normal(0, 0.1, (H, H)),\n        'b': np.zeros(H),\n        'Wo': rng.normal(0, 0.1, (H, V)),", "'Wx': np.zeros((D, H)),\n        'Wh': np.zeros((H, H)),\n        'b': np.zeros(H),\n        'Wo': np.zeros((H, V)),", 'initial_parameters', 'alike', 'return {'),
+    (ROWS, "'Wx': rng.normal(0, 0.1, (D, H)),\n        'Wh': rng.normal(0, 0.1, (H, H)),\n        'b': np.zeros(H),\n        'Wo': rng.normal(0, 0.1, (H, V)),", "'Wx': np.zeros((D, H)),\n        'Wh': np.zeros((H, H)),\n        'b': np.zeros(H),\n        'Wo': np.zeros((H, V)),", 'initial_parameters', 'alike', "'Wx': np.zeros((D, H)),"),
     (ROWS, 'np.eye(D)[xs[:, i:i + T]], ys[:, i:i + T]', 'np.eye(D)[xs[:, i:i + T]], np.roll(xs[:, i:i + T], -1, axis=1)', 'Y', 'wrapped', 'yield np.eye(D)[xs[:, i:i + T]], np.roll(xs[:, i:i + T], -1, axis=1)'),
     (ROWS, 'np.eye(D)[xs[:, i:i + T]], ys', '20 * np.eye(D)[xs[:, i:i + T]], ys', 'X', 'scaled', 'yield 20 * np.eye(D)[xs[:, i:i + T]], ys[:, i:i + T]'),
+    (ROWS, '    for i in range(0, per - T + 1, T):', '    for i in np.random.permutation(per - T + 1):', 'a0', 'carried_elsewhere', 'h = h_last'),
     (ROWS, '            h = h_last\n', '            h = h_last[::-1]\n', 'a0', 'other_stream', 'h = h_last[::-1]'),
     (ROWS, '            h = h_last\n', '            h = 0.5 * h_last\n', 'a0', 'scaled', 'h = 0.5 * h_last'),
     (ROWS, '            loss, grads, h_last', '            h = np.zeros((N, H))\n            loss, grads, h_last', 'a0', 'reset_every_window', 'h = np.zeros((N, H))'),
@@ -76,7 +77,7 @@ MISTAKES = [
     (SCRIPT, '        at = 0\n        h = np.zeros((H, 1))', '        at = 0', 'a0', 'kept_across_epochs', 'at = 0'),
     (SCRIPT, 'np.random.normal(0, 0.1, (H, H))', 'np.random.normal(0, 100, (H, H))', 'initial_parameters', 'saturates', 'Whh = np.random.normal(0, 100, (H, H))'),
 ]  # fmt: skip
-ADVICE = ("alike", "saturates", "scaled", "rate_too_large")
+ADVICE = ("saturates", "scaled", "rate_too_large")
 
 # other ways to do it right
 RIGHTS = [
@@ -86,7 +87,6 @@ RIGHTS = [
     (ROWS, '    total = np.sqrt(sum(np.sum(g ** 2) for g in grads.values()))\n    if total > max_norm:\n        for k in grads:\n            grads[k] *= max_norm / total\n    return grads', '    return {k: g * min(1.0, max_norm / (np.linalg.norm(g) + 1e-12)) for k, g in grads.items()}'),
     (ROWS, 'grads[k] *= max_norm / total', 'grads[k] *= max_norm / (total + 1e-6)'),
     (ROWS, '            h = h_last\n', '            h = h_last.copy()\n            lr *= 0.99\n'),
-    (ROWS, '    for i in range(0, per - T + 1, T):', '    for i in np.random.permutation(per - T + 1):'),
     (ROWS, 'lp - lm) / (2 * eps)', 'lp - lm) / eps / 2'),
     (ROWS, '            flat[i] = old - eps\n            lm, _, _ = loss_and_grads(params, x, y, h0)\n            flat[i] = old\n            num = (lp - lm) / (2 * eps)', '            flat[i] = old\n            lm, _, _ = loss_and_grads(params, x, y, h0)\n            num = (lp - lm) / eps'),
     (ROWS, 'eps=1e-5, tol=1e-5', 'eps=1e-4, tol=1e-4'),

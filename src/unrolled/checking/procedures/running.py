@@ -52,6 +52,7 @@ class Program:
         self.functions = functions(program)
         self.instead: dict[str, Callable[[Any], Any]] = {}  # what stands for functions of theirs
         self.way = Way()  # how their training is called
+        self.crashed: list[tuple[Way, Training]] = []  # trainings that began, and were stopped
         names = {calls.forward: "forward", calls.backward: "backward"}
         self.functions = [
             dataclasses.replace(f, role=names.get(f.name, f.role)) for f in self.functions

@@ -75,4 +75,6 @@ def _run(
     if training.trace.stopped in ("", "enough"):
         return training
     reasons.append(f"`{name}` stopped: {training.trace.stopped}")
+    if training.trace.failed:
+        program.crashed.append((program.way, training))
     return None

@@ -9,11 +9,13 @@ from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration, versions
 from unrolled.checking.procedures.replaying import Replay
 from unrolled.checking.procedures.running import Program, Training
-from unrolled.checking.procedures.tracing import named
+from unrolled.checking.procedures.tracing import named, statement
 from unrolled.checking.procedures.unkept import unkept
 from unrolled.checking.report import Cause, Finding, Worst
 
 Array = Any
+
+ROUNDING = 1e-13  # of the largest gradient: what is below it is none
 
 
 def descend(parameter: Array, gradient: Array, rate: float) -> Array:
@@ -51,9 +53,10 @@ class Update:
     def __init__(self, program: Program, training: Training, done: list[Iteration]):
         self.program, self.training, self.now = program, training, done[0]
         now, then, last = done[0], done[1], done[-1]
-        self.names = [
-            n for n in now.parameters if n in then.parameters and np.any(now.gradients[n])
-        ]
+        sizes = {n: float(np.max(np.abs(g), initial=0)) for n, g in now.gradients.items()}
+        least = ROUNDING * max(sizes.values(), default=0)
+        both = now.parameters.keys() & then.parameters.keys()
+        self.names = [n for n in now.parameters if n in both and not sizes[n] <= least]
         self.after = {n: then.parameters[n] for n in self.names}
         self.steps = {n: then.parameters[n] - now.parameters[n] for n in self.names}
         self.last = {n: last.parameters[n] for n in self.names if n in last.parameters}
@@ -88,6 +91,16 @@ class Update:
         inside = (c for c in calls if self.now.backward.end < c.start < self.now.stop)
         return next((c.line for c in inside if c.name in updates), None)
 
+    def dropped(self) -> int | None:
+        """The line of a call of the update that returns new parameters, and whose result is not kept."""
+        updates = {f.name for f in self.program.having("update")}
+        for call in self.training.trace.calls:
+            inside = self.now.backward.end < call.start < self.now.stop and call.name in updates
+            alone = isinstance(statement(self.program.tree, call.line), ast.Expr)
+            if inside and alone and any(path[0] == "return" for path in call.after):
+                return call.line
+        return None
+
     def factors(self, version: int) -> dict[str, float | None]:
         """Return −step / gradient of each parameter, with its first (0) or last (−1) gradient."""
         return {
@@ -107,6 +120,8 @@ class Update:
         where = line.line if line else update_line(self.program, self.training)
         if id == "unclipped":
             where = self.called() or where
+        if id == "no_effect":
+            where = self.dropped() or where
         return finding(
             self.program,
             "parameters",
@@ -158,6 +173,8 @@ def _wrong(update: Update) -> list[Finding]:
         return []
     if not moved:
         message = "the update has no effect: no parameter of the next forward pass has changed"
+        if update.dropped():
+            message += "; the new ones are returned, and the result of the call is not kept"
         return [update.finding(update.names[0], "no_effect", message)]
     for name in update.names:
         if name not in moved:
@@ -202,13 +219,21 @@ def _unclipped(update: Update, last: dict[str, float | None]) -> Finding | None:
 def _another(update: Update, last: dict[str, float | None]) -> Finding | None:
     for name, s in last.items():
         for other in update.names:
-            gradient = update.versions[other][-1]
-            if s is None and other != name and gradient.shape == update.steps[name].shape:
+            gradient = _spread(update.versions[other][-1], update.steps[name].shape)
+            if s is None and other != name and gradient is not None:
                 s_other = factor(update.steps[name], gradient, update.scale[name])
                 if s_other is not None:
                     message = f"{name} is moved by d{other}, the gradient of another parameter"
                     return update.finding(name, "other_gradient", message)
     return None
+
+
+def _spread(gradient: Array, shape: tuple[int, ...]) -> Array | None:
+    """A gradient as NumPy repeats it where a parameter of this shape is moved by it; None where it cannot."""
+    try:
+        return np.broadcast_to(gradient, shape)
+    except ValueError:
+        return None
 
 
 def _divided(update: Update, last: dict[str, float | None]) -> Finding | None:
