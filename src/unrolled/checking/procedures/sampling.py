@@ -14,9 +14,10 @@ from unrolled.cells import rnn
 from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.given import generator
 from unrolled.checking.procedures.iterations import Iteration, parameters_in
-from unrolled.checking.procedures.roles import Function, is_parameter
+from unrolled.checking.procedures.roles import Function, called, is_parameter
 from unrolled.checking.procedures.running import Program, Training, initial, make
-from unrolled.checking.procedures.tracing import leaves, named, quiet
+from unrolled.checking.procedures.sampled_steps import wrong_step
+from unrolled.checking.procedures.tracing import Trace, leaves, named, quiet
 from unrolled.checking.report import Finding
 from unrolled.outputs import OUTPUT_LAYER
 
@@ -171,10 +172,15 @@ def _outcome(
     for how in (RIGHT, *VARIANTS):
         agreed = [t.agrees(how, run.begins) for t in trials]
         if None not in agreed and sum(a or 0 for a in agreed) >= 2 * TRIALS:
-            return None if how is RIGHT else _finding(program, function, run.weights, how)
+            if how is RIGHT:
+                return _repeats(program, function, run)
+            return _finding(program, function, run.weights, how)
     if run.ignores_weights(trials):
         message = "the symbols drawn do not depend on the weights: the probabilities are not used"
         return _finding(program, function, run.weights, Sampler("unused", message, "draw"))
+    found = _repeats(program, function, run) or wrong_step(program, function, *run.watched())
+    if found:
+        return found
     return "no known way of drawing gives its symbols"
 
 
@@ -244,6 +250,30 @@ class _Runner:
         """Whether other weights give the same symbols where the random numbers are the same."""
         runs = [self._run(t.parameters, 0, 1, len(t.parameters["b_y"]) - 1) for t in trials]
         return all(run and run == runs[0] for run in runs)
+
+    def one(self, parameters: dict[str, Array], seed: int) -> list[int]:
+        """The symbols of one run with these weights and this seed."""
+        return self._run(parameters, 0, seed, -1)
+
+    def watched(self) -> tuple[Trace, dict[str, Array], list[int]]:
+        """A run on weights of moderate size, line by line, the weights, and the symbols drawn."""
+        assert self.weights is not None
+        rng = np.random.default_rng(2)
+        values = self.weights.values
+        parameters = {n: rng.normal(size=v.shape) * 0.6 for n, v in values.items()}
+        helpers = {f.name for f in self.program.functions} & called(self.function.node)
+        names = frozenset({self.function.name, *helpers})
+        drawn: list[int] = []
+        for seed in range(9):
+            trace = self.program.trace(
+                lambda seed=seed: drawn.extend(self._run(parameters, 0, seed, -1)),
+                {},
+                names,  # type: ignore[misc]
+            )
+            if len(drawn) == LENGTH:
+                break
+            drawn.clear()
+        return trace, parameters, drawn
 
     def _run(self, parameters: dict[str, Array], first: int, seed: int, stop: int) -> list[int]:
         """The symbols that theirs draws; `stop` is the id of the end of a line."""
@@ -336,6 +366,34 @@ def symbols(result: Any, index: dict[str, int]) -> list[int]:
     if items and all(isinstance(i, str) for i in items):
         return symbols("".join(items), index)
     return [int(np.ravel(i)[0]) for i in items]
+
+
+def _repeats(program: Program, function: Function, run: "_Runner") -> Finding | None:
+    """A finding where all steps of a run draw the same symbol, though every symbol is as likely at each.
+
+    With little between them, a sampler that takes the most probable symbol shows itself, and so does
+    one whose odds add up to more than 1: it takes the first.
+    """
+    assert run.weights is not None
+    likely = {n: v * 0 for n, v in run.weights.values.items()}
+    n = len(likely["b_y"])
+    most, drawn = list[int](), list[set[int]]()
+    for seed in range(4):
+        b_y = likely["b_y"] - np.log(n) + 0.05 * np.eye(n)[:, [seed % n]]
+        symbols = run.one({**likely, "b_y": b_y}, seed)
+        if len(symbols) < LENGTH - 1:
+            return None
+        most.append(seed % n)
+        drawn.append({*symbols[run.begins :]})
+    greedy = all(m in d for m, d in zip(most, drawn, strict=True))
+    if any(d != {max(d)} for d in drawn) or greedy or all(d == {0} for d in drawn):
+        return None
+    message = (
+        "every step draws with the same random number: the generator is made anew in the loop, so that "
+        "equal odds give the same symbol each time"
+    )
+    cause = exact("same_number", message)
+    return finding(program, "sample", function.name, draw_line(function), cause)
 
 
 def _finding(program: Program, function: Function, weights: Weights, how: Sampler) -> Finding:
