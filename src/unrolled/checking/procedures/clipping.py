@@ -18,6 +18,7 @@ Array = Any
 Arrays = Mapping[str, Array]
 
 LIMIT = 0.7
+_MEASURES = ("norm", "sqrt", "sum", "max", "square", "mean")
 _BOUNDS = ("minimum", "maximum", "min", "max")
 
 
@@ -84,6 +85,16 @@ NORMS: dict[str, tuple[Callable[[Arrays, float], dict[str, Array]], str]] = {
 }  # fmt: skip
 
 
+def _by(size: Callable[[list[float]], float]) -> Callable[[Arrays, float], dict[str, Array]]:
+    """A clip by another size of all gradients together than their norm, made of their norms."""
+
+    def scaling(gradients: Arrays, limit: float) -> dict[str, Array]:
+        whole = size([float(np.linalg.norm(g)) for g in gradients.values()])
+        return _scaled(gradients, min(1.0, limit / whole))
+
+    return scaling
+
+
 def _alone(
     scaling: Callable[[Arrays, float], dict[str, Array]],
 ) -> Callable[[Arrays, float], dict[str, Array]]:
@@ -91,6 +102,18 @@ def _alone(
 
 
 EACH = {f"each_{id}": (_alone(scaling), message) for id, (scaling, message) in NORMS.items()}
+# Sizes that stand for the norm of all gradients together.
+SIZES = {
+    "largest": (_by(max), "the largest of their norms is taken, not the norm of all gradients together"),
+    "least": (_by(min), "the least of their norms is taken, not the norm of all gradients together"),
+    "added": (_by(sum), "their norms are added: the norm of all together is the root of the sum of their squares"),
+    "averaged": (_by(lambda n: sum(n) / len(n)), "the mean of their norms is taken, not the norm of all gradients together"),
+    "root_of_sum": (_by(lambda n: float(np.sqrt(sum(n)))), "the root of the sum of their norms is taken: the norms are not squared"),
+    "mean_square": (_by(lambda n: float(np.sqrt(sum(v * v for v in n) / len(n)))),
+                    "the mean of the squared norms is taken, not their sum"),
+    "of_last": (_by(lambda n: n[-1]), "the norm of the last gradient alone is taken: it is not summed over all of them"),
+    "of_first": (_by(lambda n: n[0]), "the norm of the first gradient alone is taken: it is not summed over all of them"),
+}  # fmt: skip
 
 
 def examine_clipping(
@@ -248,7 +271,7 @@ def _judged(
         # some add a small number to the norm
         if _all_near(yours, expected, 1e-4) and _all_near(calm[1], still, 1e-4):
             return None
-    for id, (scaling, message) in (NORMS | EACH).items():
+    for id, (scaling, message) in (NORMS | SIZES | EACH).items():
         made, still = scaling(given, limit), scaling(calm[0], limit)
         if _all_near(yours, made, 1e-4) and _all_near(calm[1], still, 1e-4):
             return _finding(program, function, yours, by_norm(given, limit), f"norm_{id}", message)
@@ -297,6 +320,9 @@ def norm_line(function: Function, id: str) -> int:
     tests += [n.lineno for n in nodes if isinstance(n, ast.Call) and named(n.func) in _BOUNDS]
     if id.endswith("inverted") and tests:
         return tests[0]
+    if id.removeprefix("norm_") in SIZES:
+        sizes = [n.lineno for n in nodes if isinstance(n, ast.Call) and named(n.func) in _MEASURES]
+        return min(sizes, default=function.node.lineno)
     moves = [
         n.lineno
         for n in nodes

@@ -125,14 +125,17 @@ def _tried(
     parameters = next((v for n, v in given.items() if program.role(n) == "parameters"), None)
     n = len(may[0])
     drawer = getattr(owner, function.name) if function.owner else namespace[function.name]
-    known = {"first": first, "length": 1, "parameters": parameters}
+    known = {"first": first, "length": 1, "parameters": parameters, "seed": 0}
     assert any(program.role(a) == "first" for a in function.arguments)
     assert function.owner or any(program.role(a) == "parameters" for a in function.arguments)
     state = next((v for a, v in given.items() if program.role(a) == "state"), None)
     counts = np.zeros(n)
+    arguments = program.arguments(function, known | {"state": _one(state)})
+    seeds = [a for a in arguments if program.role(a) == "seed"]
+    generators = [a for a in arguments if program.role(a) == "generator"]
     for seed in range(DRAWS):
-        known |= {"seed": seed, "generator": np.random.default_rng(seed), "state": _one(state)}
-        arguments = program.arguments(function, known)
+        arguments |= dict.fromkeys(seeds, seed)
+        arguments |= dict.fromkeys(generators, np.random.default_rng(seed))
         with quiet():
             np.random.seed(seed)
             drawn = symbols(drawer(**arguments), {})

@@ -287,9 +287,11 @@ def run_top_level(program: Program) -> Training | None:
                 _execute(statement, namespace)
     enough = dict.fromkeys(called(loop) & {f.name for f in program.functions}, 4 * WINDOWS)
     trace = program.trace(lambda: _execute(loop, namespace), enough)
+    training = Training(trace, "<module>", _ids(text, namespace), {}, namespace)
     if trace.stopped not in ("", "enough"):
+        program.crashed += [(program.way, training)] if trace.failed else []
         return None
-    return Training(trace, "<module>", _ids(text, namespace), {}, namespace)
+    return training
 
 
 def _ids(text: str, namespace: Namespace) -> Array:

@@ -18,7 +18,7 @@ from unrolled.checking.procedures.roles import Function, called, is_parameter
 from unrolled.checking.procedures.running import Program, Training, initial, make
 from unrolled.checking.procedures.sampled_steps import wrong_step
 from unrolled.checking.procedures.tracing import Trace, leaves, named, quiet
-from unrolled.checking.report import Finding
+from unrolled.checking.report import Cause, Finding
 from unrolled.outputs import OUTPUT_LAYER
 
 Array = Any
@@ -166,7 +166,13 @@ def _outcome(
     run = _Runner(program, function, training, done)
     if run.weights is None:
         return "its weights are not those of a plain network with one layer"
-    trials = list(run.trials())
+    try:
+        trials = list(run.trials())
+    except ValueError:
+        found = _stops(program, function, run)
+        if found:
+            return found
+        raise
     if len(trials) < TRIALS:
         return "it draws no symbols that could be read"
     for how in (RIGHT, *VARIANTS):
@@ -182,6 +188,33 @@ def _outcome(
     if found:
         return found
     return "no known way of drawing gives its symbols"
+
+
+def _stops(program: Program, function: Function, run: "_Runner") -> Finding | None:
+    """A finding where NumPy refuses what a sampler takes for probabilities, with weights of usual size."""
+    assert run.weights is not None
+    trace, _, _ = run.watched()
+    if "probabilities" not in trace.stopped or function.name not in dict(trace.failed):
+        return None
+    n = len(run.weights.values["b_y"])
+    lines = sorted(trace.lines, key=lambda x: x.end)
+    sizes = (
+        v for x in lines for p, v in x.after.items() if v.size == n and x.before.get(p) is not v
+    )
+    last = [v for v in sizes if np.isfinite(v).all() and np.any(v % 1)]
+    ones = [x.line for x in lines for v in x.after.values() if v.size == n and np.all(v == 1)]
+    line = dict(trace.failed)[function.name]
+    if ones:
+        message = (
+            f"it stops ({trace.stopped}): each entry is divided by itself, so that all are 1: the sum is "
+            "taken along the axis of length 1"
+        )
+        return finding(program, "sample", function.name, ones[0], exact("softmax_axis", message))
+    positive = last and np.all(last[-1] >= 0)
+    message = f"it stops: {trace.stopped}"
+    cause = exact("not_normalised", f"{message}; their sum is {last[-1].sum():.4g}") if positive else (
+        Cause("stops", "pattern", message))  # fmt: skip
+    return finding(program, "sample", function.name, line, cause)
 
 
 @dataclasses.dataclass
