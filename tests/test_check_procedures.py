@@ -182,7 +182,11 @@ def test_every_way_to_draw_is_told_from_the_right_one():
             "b_a": np.zeros((8, 1)), "b_y": np.zeros((5, 1))}  # fmt: skip
     start = np.zeros((8, 1))
     for how in VARIANTS:
-        pairs = ((draw(w, sharp(like, s), 1, start) for w in (RIGHT, how)) for s in range(20))
+        begin = {"first": 1, "symbol 0": 0, "zeros": None}[how.begins]
+        pairs = (
+            (draw(RIGHT, sharp(like, s), 1, start), draw(how, sharp(like, s), begin, start))
+            for s in range(20)
+        )
         assert any(a[: len(b)] != b[: len(a)] for a, b in pairs), how.id
 
 

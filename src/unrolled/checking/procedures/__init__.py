@@ -40,6 +40,8 @@ def examine(
     if training is None:
         examine_crash(file, examined)
     for part in _ALWAYS if training is None else _ALL:
+        if examined.spoiled:
+            break
         try:
             part(file, training, done, examined)
         except Exception as error:  # what they made is of no kind that was thought of

@@ -38,7 +38,20 @@ def by_each_norm(gradients: Arrays, limit: float) -> dict[str, Array]:
     return {n: by_norm({n: g}, limit)[n] for n, g in gradients.items()}
 
 
-RIGHT: tuple[Callable[[Arrays, float], dict[str, Array]], ...] = (by_value, by_norm, by_each_norm)
+def by_largest(gradients: Arrays, limit: float) -> dict[str, Array]:
+    """Return all gradients scaled together so that their largest entry is at most the limit."""
+    most = max(float(np.max(np.abs(g))) for g in gradients.values())
+    return {n: g * min(1.0, limit / most) for n, g in gradients.items()}
+
+
+def by_each_largest(gradients: Arrays, limit: float) -> dict[str, Array]:
+    """Return each gradient scaled so that its own largest entry is at most the limit."""
+    return {n: by_largest({n: g}, limit)[n] for n, g in gradients.items()}
+
+
+RIGHT: tuple[Callable[[Arrays, float], dict[str, Array]], ...] = (
+    by_value, by_norm, by_each_norm, by_largest, by_each_largest,
+)  # fmt: skip
 VARIANTS: dict[str, tuple[Callable[[Array, float], Array], str]] = {
     "no_effect": (lambda g, v: g, "the clipped gradients equal the unclipped ones"),
     "only_above": (lambda g, v: np.minimum(g, v), "gradients are clipped from above only"),
@@ -55,6 +68,9 @@ VARIANTS: dict[str, tuple[Callable[[Array, float], Array], str]] = {
     "bounds_exchanged": (lambda g, v: np.full_like(g, -v), "the bounds are exchanged: every entry becomes −limit"),
     "bounds_exchanged_above": (lambda g, v: np.full_like(g, v), "the bounds are exchanged: every entry becomes the limit"),
     "unit": (lambda g, v: np.clip(g, -1, 1), "gradients are clipped to −1 … 1, whatever the limit is"),
+    "always_to_limit": (lambda g, v: g * v / np.max(np.abs(g)), "gradients are scaled so that their largest entry is the limit, even where it is smaller"),
+    "clipped_and_scaled": (lambda g, v: np.clip(g, -v, v) * v, "what is clipped is multiplied by the limit as well"),
+    "clipped_and_divided": (lambda g, v: np.clip(g, -v, v) / v, "what is clipped is divided by the limit as well"),
     "always_scaled": (lambda g, v: g * v / np.linalg.norm(g), "gradients are scaled to the limit even where their norm is smaller"),
     "scaled_by_limit": (lambda g, v: g * v, "gradients are multiplied by the limit"),
 }  # fmt: skip

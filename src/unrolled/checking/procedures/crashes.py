@@ -43,6 +43,8 @@ def _of_shapes(program: Program, training: Training) -> Finding | None:
         return None
     for name, value, other in _other_shapes(program, call):
         if _runs(program, function, call, {name: other}):
+            if program.role(name) == "state":
+                return _state_at(program, training, call, name, (value, other))
             message = (
                 f"{name} is made with the shape {value.shape}, with which the forward pass stops "
                 f"({training.trace.stopped}); with {other.shape} it runs"
@@ -63,14 +65,41 @@ def _stopped_in(program: Program, training: Training) -> Call | None:
 
 
 def _other_shapes(program: Program, call: Call) -> Iterator[tuple[str, Array, Array]]:
-    """Each parameter that a forward pass was given, as it is and as a column or with its axes exchanged."""
-    for path, value in leaves(call.given).items():
-        inside = any(program.role(name) == "parameters" for name in path[:-1])
-        if not (inside or is_parameter(path[-1])) or value.ndim not in (1, 2):
-            continue
-        other = value.reshape(-1, 1) if value.ndim == 1 else value.T
-        if other.shape != value.shape:
-            yield path[-1], value, other
+    """Each parameter, or state, of a forward pass, as it is, and as a column, with its axes exchanged, or
+    in another of the sizes that parameters have.
+    """
+    given = {p: v for p, v in leaves(call.given).items() if v.ndim in (1, 2)}
+    inside = {p for p in given if any(program.role(name) == "parameters" for name in p[:-1])}
+    inside |= {p for p in given if is_parameter(p[-1])}
+    sizes = {n for p in inside for n in given[p].shape} - {1}
+    for path in inside:
+        yield from ((path[-1], given[path], o) for o in _otherwise(given[path], sizes))
+    for path, value in given.items():
+        if path not in inside and len(path) == 1 and program.role(path[0]) == "state":
+            yield from ((path[0], value, o) for o in _otherwise(value, set()))
+
+
+def _otherwise(value: Array, sizes: set[int]) -> list[Array]:
+    turned = value.reshape(-1, 1) if value.ndim == 1 else value.T
+    bias = value.size == max(value.shape)
+    shapes = [(n, 1) for n in sizes] if bias else [(n, k) for n in sizes for k in sizes]
+    others = [turned, *(np.resize(value, shape) for shape in shapes)]
+    return [o for o in others if o.shape != value.shape]
+
+
+def _state_at(
+    program: Program, training: Training, call: Call, name: str, shapes: tuple[Array, Array]
+) -> Finding | None:
+    """The finding on a first state whose axes are exchanged, where their own code has made it."""
+    if any(program.role(n) == "state" for n in training.given):
+        return None
+    value, other = shapes
+    message = (
+        f"the first state is made with the shape {value.shape}, with which the forward pass stops "
+        f"({training.trace.stopped}); with {other.shape} it runs"
+    )
+    judged = States(program, training, [Iteration(call, call, {}, {})], name, [value])
+    return judged.stated(0, other, "shape", message)
 
 
 def _runs(program: Program, function: Function, call: Call, instead: dict[str, Array]) -> bool:

@@ -16,6 +16,7 @@ class Examined:
     findings: list[Finding] = dataclasses.field(default_factory=list)
     untestable: list[str] = dataclasses.field(default_factory=list)
     proved: list[str] = dataclasses.field(default_factory=list)
+    spoiled: bool = False  # nothing that comes later can be judged
 
     def examine(
         self, functions: Iterable[Function], outcome: Callable[[Function], Finding | str | None],

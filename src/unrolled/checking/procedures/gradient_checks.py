@@ -38,6 +38,7 @@ Array = Any
 
 SMALL = 0.02  # relative: entries close to zero are known to few digits
 _ERROR = re.compile(r"err|diff|rel|delta", re.I)
+TINY = 1e-10  # an ε of this size leaves nothing but rounding
 MANY = 1_000_000  # calls
 SECONDS = 2.5  # no gradient after another is made wrong after that
 WRONG = 1.25  # what their gradients are multiplied by, to see whether the check notices
@@ -348,6 +349,15 @@ class _Check:
                 "were, and the difference is zero"
             )
             return self._finding(line, exact("not_moved", message))
+        if self._steps(calls) and self._eps(calls) < TINY:
+            message = (
+                f"ε = {self._eps(calls):.0e} is too small: the difference of the losses is rounding; "
+                "1e-5 is usual"
+            )
+            return self._finding(line, exact("eps_too_small", message))
+        stored = self._stored(trace)
+        if stored:
+            return self._finding(line, exact(*stored))
         id = self._quotient(trace, calls)
         if not id and (compared := self._comparison(trace)):
             return self._finding(self._compare_line(), exact(compared, COMPARISONS[compared][1]))
@@ -356,6 +366,20 @@ class _Check:
             return self._finding(line, exact(id, QUOTIENTS[id][1]))
         message = f"it refuses right gradients: it reports {right:.3g}"
         return self._finding(line, Cause(message=message))
+
+    def _stored(self, trace: Trace) -> tuple[str, str] | None:
+        """What is wrong with where the quotients are kept, by an array that it keeps."""
+        held = next(c.after for c in trace.calls if c.name == self.function.name)
+        arrays = [v for v in held.values() if v.ndim and v.size > 1 and np.any(v)]
+        for one in arrays:
+            last = [b.flat[-1] for b in arrays if b is not one and b.shape == one.shape]
+            only = one[one != 0]
+            if not np.ptp(one) and any(near(one.flat[0], x, 1e-4) for x in last):
+                message = "each quotient is written to every entry: only the last one is left in all of them"
+                return "overwrites_all", message
+            if only.size == 1 and any(near(only[0], x, 1e-4) for x in last):
+                return "one_entry", "every quotient is written to one and the same entry"
+        return None
 
     def _comparison(self, trace: Trace) -> str:
         """Which comparison gives a number that it keeps, of two arrays that agree."""

@@ -24,7 +24,8 @@ def saturated_share(weights: Array) -> float:
     Recurrent weights (square) meet n_a units at once, input weights one symbol.
     """
     rms = float(np.sqrt(np.mean(weights**2)))
-    spread = rms * (math.sqrt(len(weights)) if weights.shape[0] == weights.shape[1] else 1.0)
+    square = weights.ndim == 2 and weights.shape[0] == weights.shape[1]
+    spread = rms * (math.sqrt(len(weights)) if square else 1.0)
     return math.erfc(FLAT / spread / math.sqrt(2)) if spread else 0.0
 
 
@@ -41,6 +42,8 @@ def examine_initial(
         program, training, parameters, done
     )
     found = found or _too_large(program, training, parameters)
+    if found and found.cause.id == "not_finite":
+        examined.spoiled = True
     if found:
         examined.findings.append(found)
     else:
@@ -98,8 +101,14 @@ def _spreads(value: Array) -> list[float]:
 def _too_large(
     program: Program, training: Training | None, parameters: dict[str, Array]
 ) -> Finding | None:
+    units = {len(v) for v in parameters.values() if v.ndim == 2 and v.shape[0] == v.shape[1] > 1}
+    outputs = {
+        n for v in parameters.values() if min(v.shape, default=0) > 1 for n in v.shape
+    } - units
     for name, value in parameters.items():
-        if value.ndim == 2 and min(value.shape) > 1 and saturated_share(value) > MOST:
+        hidden = value.size == max(value.shape, default=0) in units - outputs
+        weights = value.ndim == 2 and min(value.shape) > 1
+        if (weights or hidden) and saturated_share(value) > MOST:
             size = float(np.sqrt(np.mean(value**2)))
             message = (
                 f"{name} starts with entries of size {size:.3g}: {saturated_share(value):.0%} of the units "

@@ -59,6 +59,7 @@ class Sampler:
     off: int = 0  # of what is drawn
     shown: int = 0  # of what is returned, and not of what is fed back
     sign: int = 1
+    begins: str = "first"  # "symbol 0", or "zeros", whatever first symbol is given
     without: tuple[str, ...] = ()
     activation: Callable[[Array], Array] = np.tanh
 
@@ -80,6 +81,8 @@ VARIANTS = (
     Sampler("shown_above", "the symbol returned is one above the symbol drawn", "draw", shown=1),
     Sampler("shown_below", "the symbol returned is one below the symbol drawn", "draw", shown=-1),
     Sampler("least", "the least probable symbol is drawn", "draw", sign=-1),
+    Sampler("first_unused", "the first symbol that is given is not used: it begins from symbol 0", "W_ax", begins="symbol 0"),
+    Sampler("first_left_out", "the first symbol that is given is not used: the first input is zero", "W_ax", begins="zeros"),
     Sampler("no_b_y", "the bias b_y is not added to the logits", without=("b_y",)),
     Sampler("no_b_a", "the bias b_a is left out of the state", "W_aa", without=("b_a",)),
     Sampler("no_W_aa", "the state before is left out of the state", "W_aa", without=("W_aa",)),
@@ -175,12 +178,11 @@ def _outcome(
         raise
     if len(trials) < TRIALS:
         return "it draws no symbols that could be read"
-    for how in (RIGHT, *VARIANTS):
-        agreed = [t.agrees(how, run.begins) for t in trials]
-        if None not in agreed and sum(a or 0 for a in agreed) >= 2 * TRIALS:
-            if how is RIGHT:
-                return _repeats(program, function, run)
-            return _finding(program, function, run.weights, how)
+    how = next((h for h in (RIGHT, *VARIANTS) if _fits(h, run, trials)), None)
+    if how is RIGHT:
+        return _repeats(program, function, run) or wrong_step(program, function, *run.watched())
+    if how:
+        return _finding(program, function, run.weights, how)
     if run.ignores_weights(trials):
         message = "the symbols drawn do not depend on the weights: the probabilities are not used"
         return _finding(program, function, run.weights, Sampler("unused", message, "draw"))
@@ -188,6 +190,15 @@ def _outcome(
     if found:
         return found
     return "no known way of drawing gives its symbols"
+
+
+def _fits(how: Sampler, run: "_Runner", trials: list["Trial"]) -> bool:
+    """Whether a way to draw gives the symbols of every run."""
+    begun = how.begins == "zeros" and any(t.drawn[:1] == [t.first] for t in trials)
+    if begun or (how.begins != "first" and not run.begins):
+        return False
+    agreed = [t.agrees(how, run.begins) for t in trials]
+    return None not in agreed and sum(a or 0 for a in agreed) >= 2 * TRIALS
 
 
 def _stops(program: Program, function: Function, run: "_Runner") -> Finding | None:
@@ -232,7 +243,8 @@ class Trial:
         Their list may begin with the first input.
         """
         length, n = len(self.drawn), len(self.parameters["b_y"])
-        expected = draw(how, self.parameters, self.first if first else None, self.state, length)
+        begin = {"first": self.first, "symbol 0": 0, "zeros": None}[how.begins] if first else None
+        expected = draw(how, self.parameters, begin, self.state, length)
         drawn = [symbol % n for symbol in self.drawn]
         for right in (expected, [self.first, *expected][:length]):
             if drawn[: len(right)] == right:

@@ -194,11 +194,9 @@ class States:
             if near(start, step):
                 words = "the first state" if t == 0 else f"the state of step {t}"
                 return "not_last", f"{words} of the window before is carried on, not its last"
-        for axis in range(start.ndim):
-            for by in range(1, start.shape[axis]):
-                if near(start, np.roll(last, by, axis)):
-                    return "other_stream", "each stream goes on from the state of another stream"
-        return self._moved(k, last)
+        if near(start, steps.mean(axis=0)) or near(start, steps[1:].mean(axis=0)):
+            return "mean", "the mean of all states of the window before is carried on, not its last"
+        return _of_streams(start, last) or self._moved(k, last)
 
     def _moved(self, k: int, last: Array) -> tuple[str, str]:
         start = self.starts[k]
@@ -241,7 +239,7 @@ class States:
         """The line that gave the variable its value since the window before, or passes it on."""
         now, before = self.passers[k], self.passers[k - 1]
         place = self.training.trace.assigned(self.passed, now.start, self.assigned)
-        if place is None or place.end < before.start:
+        if place is None or (place.end < before.start and k):
             return now.line
         header = statement(self.program.tree, place.line)
         for name in called(header) if header else ():
@@ -302,6 +300,17 @@ class States:
             n.lineno for n in ast.walk(self.program.tree) if isinstance(n, ast.For | ast.While)
         }
         return next((line for line in new if line in loops), new[0] if new else None)
+
+
+def _of_streams(start: Array, last: Array) -> tuple[str, str] | None:
+    """The last state with its streams exchanged, or that of one of them for all."""
+    for axis in range(start.ndim):
+        for k in range(start.shape[axis]) if start.shape[axis] > 1 else ():
+            if near(start, np.broadcast_to(np.take(last, [k], axis=axis), start.shape)):
+                return "one_for_all", "the last state of one stream is carried on for all of them"
+            if k and near(start, np.roll(last, k, axis)):
+                return "other_stream", "each stream goes on from the state of another stream"
+    return None
 
 
 def _called(node: ast.Call) -> str:

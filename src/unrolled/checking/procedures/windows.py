@@ -110,7 +110,9 @@ def examine_windows(
     found = streams(xs[0], training.ids, state=state)
     if found is None or ys[0].shape != xs[0].shape:
         cut = _reshaped(program, training, done[0], x_name, X)
+        cut = cut or _reshaped(program, training, done[0], y_name, Y, "Y")
         if ys[0].shape == xs[0].shape:
+            cut = cut or _backwards(program, training, done[0], x_name, xs[0], ys[0])
             cut = cut or _coded_otherwise(program, training, done[0], x_name, xs[0], ys[0])
             cut = cut or _far_apart(program, training, done[0], y_name, xs[0], ys[0], state)
         examined.findings += cut
@@ -146,8 +148,9 @@ def _no_last(
 
 
 def _reshaped(
-    program: Program, training: Training, iteration: Iteration, name: str, X: Array
-) -> list[Finding]:
+    program: Program, training: Training, iteration: Iteration, name: str, X: Array,
+    quantity: str = "X",
+) -> list[Finding]:  # fmt: skip
     """A finding where the axes of the windows were exchanged by a reshape, which mixes the numbers."""
     for axes in itertools.permutations(range(X.ndim)) if X.ndim == 3 else ():
         shape = tuple(X.shape[k] for k in axes)
@@ -160,7 +163,7 @@ def _reshaped(
             line = made_at(training, iteration, name, X)
             right = X.reshape(shape).transpose([axes.index(k) for k in range(3)])
             cause = exact("reshaped", message)
-            return [finding(program, "X", name, line, cause, worst=Worst.between(X, right))]
+            return [finding(program, quantity, name, line, cause, worst=Worst.between(X, right))]
     return []
 
 
@@ -182,6 +185,32 @@ def _coded_otherwise(
         line = made_at(training, iteration, name, iteration.given(program, "X")[name])
         cause = exact("coded_off", message)
         return [finding(program, "X", name, line, cause, worst=Worst.between(x, ids))]
+    return []
+
+
+def _backwards(
+    program: Program, training: Training, iteration: Iteration, name: str, x: Array, y: Array
+) -> list[Finding]:
+    """A finding where the steps of a window stand in the order of falling time."""
+    assert training.ids is not None
+    for axis in range(x.ndim):
+        found = streams(np.flip(x, axis), training.ids)
+        if not found:
+            continue
+        read, targets = (
+            found[0][:, ::-1],
+            _as_rows(np.flip(y, axis), found[0], np.flip(x, axis))[:, ::-1],
+        )
+        if np.array_equal(targets[:, :-1], read[:, 1:]):
+            return []  # it reads backwards, and tells the symbol before
+        message = (
+            "the inputs of a window stand in the order of falling time: its first step has the symbol "
+            "that came last"
+        )
+        line = made_at(training, iteration, name, iteration.given(program, "X")[name])
+        cause = exact("backwards", message)
+        worst = Worst.between(read, found[0])
+        return [finding(program, "X", name, line, cause, worst=worst)]
     return []
 
 
