@@ -76,6 +76,20 @@ MISTAKES = [
     (SCRIPT, 'hs[len(inputs) - 1]', 'hs[0]', 'a0', 'not_last', 'return loss, dWxh, dWhh, dWhy, dbh, dby, hs[0]'),
     (SCRIPT, '        at = 0\n        h = np.zeros((H, 1))', '        at = 0', 'a0', 'kept_across_epochs', 'at = 0'),
     (SCRIPT, 'np.random.normal(0, 0.1, (H, H))', 'np.random.normal(0, 100, (H, H))', 'initial_parameters', 'saturates', 'Whh = np.random.normal(0, 100, (H, H))'),
+    (COURSE, "parameters['Waa'] += -lr * gradients['dWaa']", "parameters['Waa'] += -lr * gradients['db']", 'parameters', 'other_gradient', "parameters['Waa'] += -lr * gradients['db']"),
+    (ROWS, 'np.eye(D)[xs[:, i:i + T]], ys', 'np.eye(D)[xs[:, i:i + T] - 1], ys', 'X', 'coded_off', 'yield np.eye(D)[xs[:, i:i + T] - 1], ys[:, i:i + T]'),
+    (ROWS, 'np.eye(D)[xs[:, i:i + T]], ys[', 'np.eye(D)[xs[:, i:i + T]], xs[::-1][', 'Y', 'along_streams', 'yield np.eye(D)[xs[:, i:i + T]], xs[::-1][:, i:i + T]'),
+    (ROWS, 'np.eye(D)[xs[:, i:i + T]], ys', 'np.eye(D)[xs[:, i:i + T]][:, ::-1], ys', 'X', 'backwards', 'yield np.eye(D)[xs[:, i:i + T]][:, ::-1], ys[:, i:i + T]'),
+    (ROWS, "(N, per))\n    ys = np.reshape(data[1:N * per + 1], (N, per))", "(per, N)).T\n    ys = np.reshape(data[1:N * per + 1], (per, N)).T", 'Y', 'far_apart', 'yield np.eye(D)[xs[:, i:i + T]], ys[:, i:i + T]'),
+    (ROWS, "'b': np.zeros(H),", "'b': np.zeros((H, 1)),", 'initial_parameters', 'shape', "'b': np.zeros((H, 1)),"),
+    (ROWS, 'return loss, grads, hs[:, -1]', 'return loss, grads, hs[-1]', 'a0', 'state_shape', 'h = h_last'),
+    (ROWS, 'params[k] = params[k] + velocity[k]', 'params[k] = velocity[k]', 'parameters', 'replaced', 'velocity[k] = mu * velocity[k] - lr * grads[k]'),
+    (ROWS, 'lr * grads[k]\n', 'lr * grads[k].mean()\n', 'parameters', 'reduced', 'params[k] = params[k] + velocity[k]'),
+    (ROWS, 'total = np.sqrt(sum(np.sum(g ** 2) for g in grads.values()))', 'total = max(np.linalg.norm(g) for g in grads.values())', 'clipped_gradients', 'norm_largest', 'total = max(np.linalg.norm(g) for g in grads.values())'),
+    (ROWS, "+ params['b'])\n        s = (", "- params['b'])\n        s = (", 'sample', 'other_sign', "h = np.tanh(x @ params['Wx'] + h @ params['Wh'] - params['b'])"),
+    (ROWS, 'ix = rng.choice(V, p=p)', 'ix = np.random.default_rng(4).choice(V, p=p)', 'sample', 'same_number', 'ix = np.random.default_rng(4).choice(V, p=p)'),
+    (ROWS, 'if abs(num - grads[k].reshape(-1)[i]) > tol', 'if abs(abs(num) - abs(grads[k].reshape(-1)[i])) > tol', 'gradient_check', 'signless', 'if abs(abs(num) - abs(grads[k].reshape(-1)[i])) > tol:'),
+    (ROWS, 'flat = params[k].reshape(-1)', 'flat = params[k].flatten()', 'gradient_check', 'not_moved', 'num = (lp - lm) / (2 * eps)'),
 ]  # fmt: skip
 ADVICE = ("saturates", "scaled", "rate_too_large")
 
@@ -105,6 +119,8 @@ RIGHTS = [
     (KLASS, 'np.clip(dparam, -5, 5, out=dparam)', 'dparam[...] = np.clip(dparam, -5, 5)'),
     (KLASS, 'hprev = hs[self.seq_length - 1]', 'hprev = hs[len(inputs) - 1].copy()'),
     (KLASS, '        return dU, dW, dV, db, dc\n\n    def loss', '        norm = np.sqrt(sum(np.sum(g ** 2) for g in (dU, dW, dV, db, dc)))\n        return dU, dW, dV, db, dc\n\n    def loss'),
+    (ROWS, 'flat[i] = old - eps\n            lm, _, _ = loss_and_grads(params, x, y, h0)\n            flat[i] = old\n', 'flat[i] -= 2 * eps\n            lm, _, _ = loss_and_grads(params, x, y, h0)\n            flat[i] += eps\n'),
+    (ROWS, 'total = np.sqrt(sum(np.sum(g ** 2) for g in grads.values()))', 'total = max(np.abs(g).max() for g in grads.values())'),
 ]  # fmt: skip
 
 

@@ -58,9 +58,9 @@ def _of_shapes(program: Program, training: Training) -> Finding | None:
 
 def _stopped_in(program: Program, training: Training) -> Call | None:
     """The first forward pass, where it was there that the exception was raised."""
-    names = [name for name, _ in training.trace.failed]
-    forward = {f.name for f in program.having("forward")} & set(names)
-    calls = [c for c in training.trace.calls if c.name in forward]
+    forward = {f.name for f in program.having("forward")}
+    name = next((name for name, _ in training.trace.failed if name in forward), "")
+    calls = [c for c in training.trace.calls if c.name == name]
     return calls[0] if len(calls) == 1 else None
 
 

@@ -205,7 +205,7 @@ def _stops(program: Program, function: Function, run: "_Runner") -> Finding | No
     """A finding where NumPy refuses what a sampler takes for probabilities, with weights of usual size."""
     assert run.weights is not None
     trace, _, _ = run.watched()
-    if "probabilities" not in trace.stopped or function.name not in dict(trace.failed):
+    if "probabilities" not in trace.stopped.lower() or function.name not in dict(trace.failed):
         return None
     n = len(run.weights.values["b_y"])
     lines = sorted(trace.lines, key=lambda x: x.end)

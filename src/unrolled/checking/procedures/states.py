@@ -82,7 +82,8 @@ def examine_states(
         if judged.carried:
             seen = len(examined.findings)
             examine_strides(program, training, done, examined)
-            jumps = judged.jumps() if len(examined.findings) == seen else None
+            known = any(f.quantity in ("X", "Y") for f in examined.findings[:seen])
+            jumps = judged.jumps() if len(examined.findings) == seen and not known else None
             if jumps:
                 examined.findings.append(jumps)
                 return

@@ -177,10 +177,10 @@ def _kept_wrong(update: Update, done: list[Iteration]) -> list[Finding]:
 
 
 def _wrong(update: Update) -> list[Finding]:
-    for judge in (_replaced, _by_itself):
-        found = judge(update)
-        if found:
-            return [found]
+    last = update.factors(-1)
+    found = _replaced(update) or _by_itself(update) or _reduced(update, last)
+    if found:
+        return [found]
     moved = [n for n in update.names if np.any(update.steps[n])]
     if not moved and any(np.any(v != update.now.parameters[n]) for n, v in update.last.items()):
         return []
@@ -193,8 +193,7 @@ def _wrong(update: Update) -> list[Finding]:
         if name not in moved:
             message = f"{name} is left out of the update: its gradient is not zero, and it stays"
             return [update.finding(name, "left_out", message)]
-    last = update.factors(-1)
-    judges = (_twice, _up, _unclipped, _another, _reduced, _grows, _divided, _rate)
+    judges = (_twice, _up, _unclipped, _another, _grows, _divided, _rate)
     found_first = (judge(update, last) for judge in judges)
     found = next((f for f in found_first if f), None)
     return [found] if found else []

@@ -61,6 +61,14 @@ def streams(
     return None
 
 
+def _pieces(
+    ids: Array, stream: Array, by: int = 1, state: tuple[int, ...] = ()
+) -> tuple[Array, list[list[int]]] | None:
+    """What `streams` returns, where it is certain: pieces of two or three symbols are found by chance."""
+    found = streams(ids, stream, by, state)
+    return found if found and found[0].shape[1] > 3 else None
+
+
 def _places(row: Array, stream: Array, by: int = 1) -> list[int]:
     most = len(stream) - (len(row) - 1) * by
     return [p for p in range(most) if np.array_equal(stream[p::by][: len(row)], row)]
@@ -112,8 +120,8 @@ def examine_windows(
         cut = _reshaped(program, training, done[0], x_name, X)
         cut = cut or _reshaped(program, training, done[0], y_name, Y, "Y")
         if ys[0].shape == xs[0].shape:
-            cut = cut or _backwards(program, training, done[0], x_name, xs[0], ys[0])
-            cut = cut or _coded_otherwise(program, training, done[0], x_name, xs[0], ys[0])
+            cut = cut or _backwards(program, training, done[0], x_name, xs[0], ys[0], state)
+            cut = cut or _coded_otherwise(program, training, done[0], x_name, xs[0], ys[0], state)
             cut = cut or _far_apart(program, training, done[0], y_name, xs[0], ys[0], state)
         examined.findings += cut
         if not cut:
@@ -155,7 +163,7 @@ def _reshaped(
     for axes in itertools.permutations(range(X.ndim)) if X.ndim == 3 else ():
         shape = tuple(X.shape[k] for k in axes)
         found = decoded(X.reshape(shape))
-        if shape != X.shape and found and streams(found[0], training.ids):
+        if shape != X.shape and found and _pieces(found[0], training.ids):
             message = (
                 f"the windows {shape} were brought to {X.shape} by reshape, which mixes symbols and "
                 "steps: transpose exchanges axes"
@@ -168,13 +176,14 @@ def _reshaped(
 
 
 def _coded_otherwise(
-    program: Program, training: Training, iteration: Iteration, name: str, x: Array, y: Array
-) -> list[Finding]:
+    program: Program, training: Training, iteration: Iteration, name: str, x: Array, y: Array,
+    state: tuple[int, ...],
+) -> list[Finding]:  # fmt: skip
     """A finding where the inputs are the stream's symbols with their ids one off, and the targets are not."""
     assert training.ids is not None
     for off in (1, -1):
         ids = (x + off) % SYMBOLS
-        found = streams(ids, training.ids)
+        found = _pieces(ids, training.ids, state=state)
         if not found or not _among(_as_rows(y, found[0], ids), _next_symbols(found, training.ids)):
             continue
         counted = "as if ids began at 1" if off == 1 else "one too high"
@@ -189,12 +198,13 @@ def _coded_otherwise(
 
 
 def _backwards(
-    program: Program, training: Training, iteration: Iteration, name: str, x: Array, y: Array
-) -> list[Finding]:
+    program: Program, training: Training, iteration: Iteration, name: str, x: Array, y: Array,
+    state: tuple[int, ...],
+) -> list[Finding]:  # fmt: skip
     """A finding where the steps of a window stand in the order of falling time."""
     assert training.ids is not None
     for axis in range(x.ndim):
-        found = streams(np.flip(x, axis), training.ids)
+        found = _pieces(np.flip(x, axis), training.ids, state=state)
         if not found:
             continue
         read, targets = (
@@ -221,7 +231,7 @@ def _far_apart(
     """A finding where the inputs are every k-th symbol, and each target is the text's next one."""
     assert training.ids is not None
     for by in range(2, len(training.ids) // 2):
-        found = streams(x, training.ids, by, state)
+        found = _pieces(x, training.ids, by, state)
         if not found:
             continue
         read, targets = found[0], _as_rows(y, found[0], x)
