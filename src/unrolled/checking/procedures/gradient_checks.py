@@ -64,7 +64,7 @@ QUOTIENTS: dict[str, tuple[Callable[[float], float], str]] = {
 
 # What goes wrong where the numeric gradient is right, by what is reported of both.
 _norm = np.linalg.norm
-COMPARISONS: dict[str, tuple[Callable[[Array, Array], float], str]] = {
+COMPARISONS: dict[str, tuple[Callable[[Array, Array], Any], str]] = {
     "difference_below": (lambda a, b: _norm(a - b) / (_norm(a) - _norm(b)),
                          "the denominator is the difference of the norms, which is nearly zero where the gradients are right: it is their sum"),
     "difference_below_size": (lambda a, b: _norm(a - b) / abs(_norm(a) - _norm(b)),

@@ -17,11 +17,6 @@ from unrolled.checking.report import Finding, Worst
 Array = Any
 
 MADE = 3  # times that a line has to have made an array: two steps from one to the next
-_ALSO_RIGHT = (  # what may stand for the odds: all of it gives them, divided by their sum
-    lambda z: z, lambda z: z - z.max(), lambda z: np.exp(z), lambda z: np.exp(z - z.max()),
-    lambda z: np.exp(z - z.max()) / np.exp(z - z.max()).sum(),
-    lambda z: z - z.max() - np.log(np.exp(z - z.max()).sum()),
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,16 +102,28 @@ def _wrong_odds(
     """The finding on the first array that should have been the logits, or what they give."""
     after = [_from(one, len(state.values)) for one in odds]
     logits = [t.value("z_y", 0) for t in truths]
-    for values in after:
-        for as_odds in _ALSO_RIGHT:
-            if all(near(v, as_odds(z)) for v, z in zip(values, logits, strict=False)):
-                return None
+    pairs = [list(zip(values, logits, strict=False)) for values in after]
+    if any(p and all(_gives_odds(v, z) for v, z in p) for p in pairs):
+        return None
     for one, values in zip(odds, after, strict=True):
         for quantity in ("z_y", "y_hat"):
             found = _named(program, function, one, values, quantity, truths)
             if found:
                 return found
     return None
+
+
+def _gives_odds(value: Array, logits: Array) -> bool:
+    """Whether numbers, or their logarithms, are the logits times a number above 0 and plus one.
+
+    That is so of the logits, of softmax with and without its sum, and of all these at a temperature.
+    """
+    both = np.concatenate([logits, np.ones_like(logits)], axis=1)
+    for as_logits in (value, np.log(value)) if np.all(value > 0) else (value,):
+        (slope, rest), *_ = np.linalg.lstsq(both, as_logits.ravel(), rcond=None)
+        if slope > 0 and near(slope * logits + rest, as_logits, 1e-8):
+            return True
+    return False
 
 
 def _from(made: Made, steps: int) -> list[Array]:

@@ -3,6 +3,7 @@
 import ast
 import copy
 import dataclasses
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -310,11 +311,8 @@ class _Runner:
         names = frozenset({self.function.name, *helpers})
         drawn: list[int] = []
         for seed in range(9):
-            trace = self.program.trace(
-                lambda seed=seed: drawn.extend(self._run(parameters, 0, seed, -1)),
-                {},
-                names,  # type: ignore[misc]
-            )
+            run = functools.partial(self._run, parameters, 0, seed, -1)
+            trace = self.program.trace(functools.partial(_kept, run, drawn), {}, names)
             if len(drawn) == LENGTH:
                 break
             drawn.clear()
@@ -363,6 +361,10 @@ class _Runner:
             for inner in held.values():
                 if isinstance(inner, dict) and theirs.keys() <= inner.keys():
                     inner.update(theirs)
+
+
+def _kept(run: Callable[[], list[int]], drawn: list[int]) -> None:
+    drawn.extend(run())
 
 
 def _container(program: Program, one: Iteration) -> Any:

@@ -178,7 +178,7 @@ def _kept_wrong(update: Update, done: list[Iteration]) -> list[Finding]:
 
 def _wrong(update: Update) -> list[Finding]:
     last = update.factors(-1)
-    found = _replaced(update) or _by_itself(update) or _reduced(update, last)
+    found = _replaced(update, last) or _by_itself(update, last) or _reduced(update, last)
     if found:
         return [found]
     moved = [n for n in update.names if np.any(update.steps[n])]
@@ -216,9 +216,15 @@ def _twice(update: Update, last: dict[str, float | None]) -> Finding | None:
     return None
 
 
-def _replaced(update: Update) -> Finding | None:
+def _unexplained(update: Update, last: dict[str, float | None]) -> list[str]:
+    """The parameters whose step is not the gradient times a number, and that show how it came about."""
+    counts = {n: np.count_nonzero(update.versions[n][-1]) for n in last}
+    return [n for n, s in last.items() if s is None and counts[n] > 3]
+
+
+def _replaced(update: Update, last: dict[str, float | None]) -> Finding | None:
     """A parameter that becomes the step, and is not moved by it."""
-    for name in update.names:
+    for name in _unexplained(update, last):
         old, new, gradient = (
             update.now.parameters[name],
             update.after[name],
@@ -233,9 +239,9 @@ def _replaced(update: Update) -> Finding | None:
     return None
 
 
-def _by_itself(update: Update) -> Finding | None:
+def _by_itself(update: Update, last: dict[str, float | None]) -> Finding | None:
     """A step that is the gradient times the parameter: what is zero stays zero."""
-    for name in update.names:
+    for name in _unexplained(update, last):
         old, gradient = update.now.parameters[name], update.versions[name][-1]
         s = (
             factor(update.steps[name], gradient * old, update.scale[name])
