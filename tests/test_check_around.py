@@ -29,9 +29,10 @@ def test_without_a_mistake_it_could_not_be_run(tmp_path):
         examine.examine(tmp_path / "theirs.py", ROWS)
 
 
+@pytest.mark.usefixtures("_no_network")
 def test_a_sampler_that_stops_does_not_stop_the_training(tmp_path):
     text = ROWS.replace("p = p / p.sum()", "p = p / p.sum() + 0.1").replace(
         "            log.append(loss)", "            log.append(generate(params, 0, 5))"
     )
     found = examine.examine(tmp_path / "theirs.py", text).findings
-    assert [(f.quantity, f.cause.id) for f in found][-1:] == [("sample", "not_normalised")]
+    assert [(f.quantity, f.cause.id) for f in found] == [("sample", "not_normalised")]
