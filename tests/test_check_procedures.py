@@ -36,9 +36,10 @@ MISTAKES = [
     (COURSE, 'Wax = np.random.randn(n_a, n_x) * 0.01', 'Wax = np.random.randn(n_a, n_x) * 100', 'initial_parameters', 'saturates', 'Wax = np.random.randn(n_a, n_x) * 100'),
     (COURSE, 'learning_rate=0.01)\n        losses', 'learning_rate=5e5)\n        losses', 'parameters', 'rate_too_large', 'curr_loss, gradients, a_prev = optimize(X, Y, a_prev, parameters, learning_rate=5e5)'),
     (COURSE, 'gradients = clip(gradients, 5)', 'clipped = clip({k: v.copy() for k, v in gradients.items()}, 5e-3)', 'parameters', 'unclipped', 'parameters = update_parameters(parameters, gradients, learning_rate)'),
-    (ROWS, "'Wx': rng.normal(0, 0.1, (D, H)),\n        'Wh': rng.normal(0, 0.1, (H, H)),\n        'b': np.zeros(H),\n        'Wo': rng.normal(0, 0.1, (H, V)),", "'Wx': np.zeros((D, H)),\n        'Wh': np.zeros((H, H)),\n        'b': np.zeros(H),\n        'Wo': np.zeros((H, V)),", 'initial_parameters', 'alike', 'return {'),
+    (ROWS, "'Wx': rng.normal(0, 0.1, (D, H)),\n        'Wh': rng.normal(0, 0.1, (H, H)),\n        'b': np.zeros(H),\n        'Wo': rng.normal(0, 0.1, (H, V)),", "'Wx': np.zeros((D, H)),\n        'Wh': np.zeros((H, H)),\n        'b': np.zeros(H),\n        'Wo': np.zeros((H, V)),", 'initial_parameters', 'alike', "'Wx': np.zeros((D, H)),"),
     (ROWS, 'np.eye(D)[xs[:, i:i + T]], ys[:, i:i + T]', 'np.eye(D)[xs[:, i:i + T]], np.roll(xs[:, i:i + T], -1, axis=1)', 'Y', 'wrapped', 'yield np.eye(D)[xs[:, i:i + T]], np.roll(xs[:, i:i + T], -1, axis=1)'),
     (ROWS, 'np.eye(D)[xs[:, i:i + T]], ys', '20 * np.eye(D)[xs[:, i:i + T]], ys', 'X', 'scaled', 'yield 20 * np.eye(D)[xs[:, i:i + T]], ys[:, i:i + T]'),
+    (ROWS, '    for i in range(0, per - T + 1, T):', '    for i in np.random.permutation(per - T + 1):', 'a0', 'carried_elsewhere', 'h = h_last'),
     (ROWS, '            h = h_last\n', '            h = h_last[::-1]\n', 'a0', 'other_stream', 'h = h_last[::-1]'),
     (ROWS, '            h = h_last\n', '            h = 0.5 * h_last\n', 'a0', 'scaled', 'h = 0.5 * h_last'),
     (ROWS, '            loss, grads, h_last', '            h = np.zeros((N, H))\n            loss, grads, h_last', 'a0', 'reset_every_window', 'h = np.zeros((N, H))'),
@@ -75,8 +76,22 @@ MISTAKES = [
     (SCRIPT, 'hs[len(inputs) - 1]', 'hs[0]', 'a0', 'not_last', 'return loss, dWxh, dWhh, dWhy, dbh, dby, hs[0]'),
     (SCRIPT, '        at = 0\n        h = np.zeros((H, 1))', '        at = 0', 'a0', 'kept_across_epochs', 'at = 0'),
     (SCRIPT, 'np.random.normal(0, 0.1, (H, H))', 'np.random.normal(0, 100, (H, H))', 'initial_parameters', 'saturates', 'Whh = np.random.normal(0, 100, (H, H))'),
+    (COURSE, "parameters['Waa'] += -lr * gradients['dWaa']", "parameters['Waa'] += -lr * gradients['db']", 'parameters', 'other_gradient', "parameters['Waa'] += -lr * gradients['db']"),
+    (ROWS, 'np.eye(D)[xs[:, i:i + T]], ys', 'np.eye(D)[xs[:, i:i + T] - 1], ys', 'X', 'coded_off', 'yield np.eye(D)[xs[:, i:i + T] - 1], ys[:, i:i + T]'),
+    (ROWS, 'np.eye(D)[xs[:, i:i + T]], ys[', 'np.eye(D)[xs[:, i:i + T]], xs[::-1][', 'Y', 'along_streams', 'yield np.eye(D)[xs[:, i:i + T]], xs[::-1][:, i:i + T]'),
+    (ROWS, 'np.eye(D)[xs[:, i:i + T]], ys', 'np.eye(D)[xs[:, i:i + T]][:, ::-1], ys', 'X', 'backwards', 'yield np.eye(D)[xs[:, i:i + T]][:, ::-1], ys[:, i:i + T]'),
+    (ROWS, "(N, per))\n    ys = np.reshape(data[1:N * per + 1], (N, per))", "(per, N)).T\n    ys = np.reshape(data[1:N * per + 1], (per, N)).T", 'Y', 'far_apart', 'yield np.eye(D)[xs[:, i:i + T]], ys[:, i:i + T]'),
+    (ROWS, "'b': np.zeros(H),", "'b': np.zeros((H, 1)),", 'initial_parameters', 'shape', "'b': np.zeros((H, 1)),"),
+    (ROWS, 'return loss, grads, hs[:, -1]', 'return loss, grads, hs[-1]', 'a0', 'state_shape', 'h = h_last'),
+    (ROWS, 'params[k] = params[k] + velocity[k]', 'params[k] = velocity[k]', 'parameters', 'replaced', 'velocity[k] = mu * velocity[k] - lr * grads[k]'),
+    (ROWS, 'lr * grads[k]\n', 'lr * grads[k].mean()\n', 'parameters', 'reduced', 'params[k] = params[k] + velocity[k]'),
+    (ROWS, 'total = np.sqrt(sum(np.sum(g ** 2) for g in grads.values()))', 'total = max(np.linalg.norm(g) for g in grads.values())', 'clipped_gradients', 'norm_largest', 'total = max(np.linalg.norm(g) for g in grads.values())'),
+    (ROWS, "+ params['b'])\n        s = (", "- params['b'])\n        s = (", 'sample', 'other_sign', "h = np.tanh(x @ params['Wx'] + h @ params['Wh'] - params['b'])"),
+    (ROWS, 'ix = rng.choice(V, p=p)', 'ix = np.random.default_rng(4).choice(V, p=p)', 'sample', 'same_number', 'ix = np.random.default_rng(4).choice(V, p=p)'),
+    (ROWS, 'if abs(num - grads[k].reshape(-1)[i]) > tol', 'if abs(abs(num) - abs(grads[k].reshape(-1)[i])) > tol', 'gradient_check', 'signless', 'if abs(abs(num) - abs(grads[k].reshape(-1)[i])) > tol:'),
+    (ROWS, 'flat = params[k].reshape(-1)', 'flat = params[k].flatten()', 'gradient_check', 'not_moved', 'num = (lp - lm) / (2 * eps)'),
 ]  # fmt: skip
-ADVICE = ("alike", "saturates", "scaled", "rate_too_large")
+ADVICE = ("saturates", "scaled", "rate_too_large")
 
 # other ways to do it right
 RIGHTS = [
@@ -86,7 +101,6 @@ RIGHTS = [
     (ROWS, '    total = np.sqrt(sum(np.sum(g ** 2) for g in grads.values()))\n    if total > max_norm:\n        for k in grads:\n            grads[k] *= max_norm / total\n    return grads', '    return {k: g * min(1.0, max_norm / (np.linalg.norm(g) + 1e-12)) for k, g in grads.items()}'),
     (ROWS, 'grads[k] *= max_norm / total', 'grads[k] *= max_norm / (total + 1e-6)'),
     (ROWS, '            h = h_last\n', '            h = h_last.copy()\n            lr *= 0.99\n'),
-    (ROWS, '    for i in range(0, per - T + 1, T):', '    for i in np.random.permutation(per - T + 1):'),
     (ROWS, 'lp - lm) / (2 * eps)', 'lp - lm) / eps / 2'),
     (ROWS, '            flat[i] = old - eps\n            lm, _, _ = loss_and_grads(params, x, y, h0)\n            flat[i] = old\n            num = (lp - lm) / (2 * eps)', '            flat[i] = old\n            lm, _, _ = loss_and_grads(params, x, y, h0)\n            num = (lp - lm) / eps'),
     (ROWS, 'eps=1e-5, tol=1e-5', 'eps=1e-4, tol=1e-4'),
@@ -105,6 +119,8 @@ RIGHTS = [
     (KLASS, 'np.clip(dparam, -5, 5, out=dparam)', 'dparam[...] = np.clip(dparam, -5, 5)'),
     (KLASS, 'hprev = hs[self.seq_length - 1]', 'hprev = hs[len(inputs) - 1].copy()'),
     (KLASS, '        return dU, dW, dV, db, dc\n\n    def loss', '        norm = np.sqrt(sum(np.sum(g ** 2) for g in (dU, dW, dV, db, dc)))\n        return dU, dW, dV, db, dc\n\n    def loss'),
+    (ROWS, 'flat[i] = old - eps\n            lm, _, _ = loss_and_grads(params, x, y, h0)\n            flat[i] = old\n', 'flat[i] -= 2 * eps\n            lm, _, _ = loss_and_grads(params, x, y, h0)\n            flat[i] += eps\n'),
+    (ROWS, 'total = np.sqrt(sum(np.sum(g ** 2) for g in grads.values()))', 'total = max(np.abs(g).max() for g in grads.values())'),
 ]  # fmt: skip
 
 
@@ -182,7 +198,11 @@ def test_every_way_to_draw_is_told_from_the_right_one():
             "b_a": np.zeros((8, 1)), "b_y": np.zeros((5, 1))}  # fmt: skip
     start = np.zeros((8, 1))
     for how in VARIANTS:
-        pairs = ((draw(w, sharp(like, s), 1, start) for w in (RIGHT, how)) for s in range(20))
+        begin = {"first": 1, "symbol 0": 0, "zeros": None}[how.begins]
+        pairs = (
+            (draw(RIGHT, sharp(like, s), 1, start), draw(how, sharp(like, s), begin, start))
+            for s in range(20)
+        )
         assert any(a[: len(b)] != b[: len(a)] for a, b in pairs), how.id
 
 

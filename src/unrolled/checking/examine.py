@@ -43,11 +43,25 @@ def examine(path: str | Path, source: str | None = None, binding: Binding | None
     """
     program = read(path, source)
     code = WatchedCode(program)
+    try:
+        checked, missed = _checked(code, binding)
+    except UnrolledError as error:
+        return _only_around(program, _around(code), error)
+    return _joined(program, checked, missed, _around(code))
+
+
+def _checked(
+    code: WatchedCode, binding: Binding | None
+) -> tuple[list[tuple[Plan, Report]], list[str]]:
+    """Return a report on every network in a file, and what could not be judged.
+
+    Raises UnrolledError where nothing in it can be run.
+    """
     with restored():
-        namespace = execute(program, code.plain, {})
+        namespace = execute(code.program, code.plain, {})
     missed: list[str] = []
     bound: Sequence[Any] = [] if binding is None else [BoundPlan(binding)]
-    chosen, others = choices(code, bound or plans(program, namespace, missed))
+    chosen, others = choices(code, bound or plans(code.program, namespace, missed))
     missed += (
         f"{one.describe()}: nothing in it was recognised, so it was not judged" for one in others
     )
@@ -59,7 +73,20 @@ def examine(path: str | Path, source: str | None = None, binding: Binding | None
             if choice is chosen[-1] and not reports:
                 raise
             missed.append(f"{choice.plan.describe()}: {error}")
-    return _joined(program, reports, missed, _around(code))
+    return reports, missed
+
+
+def _only_around(program: Program, around: Examined, error: UnrolledError) -> Report:
+    """Return the report on what stands around a network that could not be run, if something is wrong there.
+
+    Raises the error that it could not be run for where nothing is.
+    """
+    if not any(one.severity == "mistake" for one in around.findings):
+        raise error
+    return Report(
+        "wrong", "", tuple(around.findings), (), (str(error), *around.untestable),
+        tuple(around.proved), file=str(program.path),
+    )  # fmt: skip
 
 
 def _around(code: WatchedCode) -> Examined:

@@ -6,6 +6,7 @@ from typing import Any
 
 from unrolled.checking.procedures.clip_use import examine_clip_use
 from unrolled.checking.procedures.clipping import examine_clipping
+from unrolled.checking.procedures.crashes import examine_crash
 from unrolled.checking.procedures.examples import examine_targets
 from unrolled.checking.procedures.findings import Examined
 from unrolled.checking.procedures.gradient_checks import examine_gradient_checks
@@ -36,7 +37,11 @@ def examine(
     training, missed = run_training(file)
     examined.untestable += missed
     done = iterations(file, training) if training else []
+    if training is None:
+        examine_crash(file, examined)
     for part in _ALWAYS if training is None else _ALL:
+        if examined.spoiled:
+            break
         try:
             part(file, training, done, examined)
         except Exception as error:  # what they made is of no kind that was thought of

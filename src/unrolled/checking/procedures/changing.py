@@ -9,6 +9,15 @@ import numpy as np
 Array = Any
 
 
+def places(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Return the keys that lead to each of the arrays that `changed` changes, in its order."""
+    if isinstance(value, dict | list | tuple):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return [found for k, inner in items for found in places(inner, (*path, str(k)))]
+    is_array = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim > 0
+    return [path] if is_array else []
+
+
 def changed(value: Any, change: Callable[[Array, int], Array]) -> Any:
     """Return a result of a backward pass with its arrays changed, by the array and its place."""
     count = itertools.count()

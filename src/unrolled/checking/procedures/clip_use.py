@@ -4,6 +4,8 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from unrolled.checking.procedures.changing import changed
 from unrolled.checking.procedures.clipping import Clip
 from unrolled.checking.procedures.findings import Examined, exact, finding
@@ -19,7 +21,10 @@ def examine_clip_use(
     program: Program, training: Training, done: list[Iteration], examined: Examined
 ) -> None:
     """Add that the result of a clipping function, which changes nothing in place, is not used."""
-    if any(f.cause.id == "unclipped" for f in examined.findings):
+    said = (
+        f.cause.id == "unclipped" or f.quantity == "clipped_gradients" for f in examined.findings
+    )
+    if any(said):
         return
     for function in program.having("clip"):
         call = next((c for c in training.trace.calls if c.name == function.name), None)
@@ -34,7 +39,8 @@ def examine_clip_use(
         names = [
             n for n, v in done[0].parameters.items() if not same(v, done[1].parameters.get(n, v))
         ]
-        if len(turned) > 1 and names and all(_alike(done, turned, n) for n in names):
+        finite = all(np.isfinite(v).all() for i in done[:2] for v in i.parameters.values())
+        if finite and len(turned) > 1 and names and all(_alike(done, turned, n) for n in names):
             message = (
                 f"what {function.name} returns is not used: the update takes the gradients as they "
                 "were before"

@@ -18,6 +18,7 @@ Array = Any
 Arrays = Mapping[str, Array]
 
 LIMIT = 0.7
+_MEASURES = ("norm", "sqrt", "sum", "max", "square", "mean")
 _BOUNDS = ("minimum", "maximum", "min", "max")
 
 
@@ -37,7 +38,20 @@ def by_each_norm(gradients: Arrays, limit: float) -> dict[str, Array]:
     return {n: by_norm({n: g}, limit)[n] for n, g in gradients.items()}
 
 
-RIGHT: tuple[Callable[[Arrays, float], dict[str, Array]], ...] = (by_value, by_norm, by_each_norm)
+def by_largest(gradients: Arrays, limit: float) -> dict[str, Array]:
+    """Return all gradients scaled together so that their largest entry is at most the limit."""
+    most = max(float(np.max(np.abs(g))) for g in gradients.values())
+    return {n: g * min(1.0, limit / most) for n, g in gradients.items()}
+
+
+def by_each_largest(gradients: Arrays, limit: float) -> dict[str, Array]:
+    """Return each gradient scaled so that its own largest entry is at most the limit."""
+    return {n: by_largest({n: g}, limit)[n] for n, g in gradients.items()}
+
+
+RIGHT: tuple[Callable[[Arrays, float], dict[str, Array]], ...] = (
+    by_value, by_norm, by_each_norm, by_largest, by_each_largest,
+)  # fmt: skip
 VARIANTS: dict[str, tuple[Callable[[Array, float], Array], str]] = {
     "no_effect": (lambda g, v: g, "the clipped gradients equal the unclipped ones"),
     "only_above": (lambda g, v: np.minimum(g, v), "gradients are clipped from above only"),
@@ -54,6 +68,9 @@ VARIANTS: dict[str, tuple[Callable[[Array, float], Array], str]] = {
     "bounds_exchanged": (lambda g, v: np.full_like(g, -v), "the bounds are exchanged: every entry becomes −limit"),
     "bounds_exchanged_above": (lambda g, v: np.full_like(g, v), "the bounds are exchanged: every entry becomes the limit"),
     "unit": (lambda g, v: np.clip(g, -1, 1), "gradients are clipped to −1 … 1, whatever the limit is"),
+    "always_to_limit": (lambda g, v: g * v / np.max(np.abs(g)), "gradients are scaled so that their largest entry is the limit, even where it is smaller"),
+    "clipped_and_scaled": (lambda g, v: np.clip(g, -v, v) * v, "what is clipped is multiplied by the limit as well"),
+    "clipped_and_divided": (lambda g, v: np.clip(g, -v, v) / v, "what is clipped is divided by the limit as well"),
     "always_scaled": (lambda g, v: g * v / np.linalg.norm(g), "gradients are scaled to the limit even where their norm is smaller"),
     "scaled_by_limit": (lambda g, v: g * v, "gradients are multiplied by the limit"),
 }  # fmt: skip
@@ -84,6 +101,16 @@ NORMS: dict[str, tuple[Callable[[Arrays, float], dict[str, Array]], str]] = {
 }  # fmt: skip
 
 
+def _by(size: Callable[[list[float]], float]) -> Callable[[Arrays, float], dict[str, Array]]:
+    """A clip by another size of all gradients together than their norm, made of their norms."""
+
+    def scaling(gradients: Arrays, limit: float) -> dict[str, Array]:
+        whole = size([float(np.linalg.norm(g)) for g in gradients.values()])
+        return _scaled(gradients, min(1.0, limit / whole))
+
+    return scaling
+
+
 def _alone(
     scaling: Callable[[Arrays, float], dict[str, Array]],
 ) -> Callable[[Arrays, float], dict[str, Array]]:
@@ -91,6 +118,18 @@ def _alone(
 
 
 EACH = {f"each_{id}": (_alone(scaling), message) for id, (scaling, message) in NORMS.items()}
+# Sizes that stand for the norm of all gradients together.
+SIZES = {
+    "largest": (_by(max), "the largest of their norms is taken, not the norm of all gradients together"),
+    "least": (_by(min), "the least of their norms is taken, not the norm of all gradients together"),
+    "added": (_by(sum), "their norms are added: the norm of all together is the root of the sum of their squares"),
+    "averaged": (_by(lambda n: sum(n) / len(n)), "the mean of their norms is taken, not the norm of all gradients together"),
+    "root_of_sum": (_by(lambda n: float(np.sqrt(sum(n)))), "the root of the sum of their norms is taken: the norms are not squared"),
+    "mean_square": (_by(lambda n: float(np.sqrt(sum(v * v for v in n) / len(n)))),
+                    "the mean of the squared norms is taken, not their sum"),
+    "of_last": (_by(lambda n: n[-1]), "the norm of the last gradient alone is taken: it is not summed over all of them"),
+    "of_first": (_by(lambda n: n[0]), "the norm of the first gradient alone is taken: it is not summed over all of them"),
+}  # fmt: skip
 
 
 def examine_clipping(
@@ -248,7 +287,7 @@ def _judged(
         # some add a small number to the norm
         if _all_near(yours, expected, 1e-4) and _all_near(calm[1], still, 1e-4):
             return None
-    for id, (scaling, message) in (NORMS | EACH).items():
+    for id, (scaling, message) in (NORMS | SIZES | EACH).items():
         made, still = scaling(given, limit), scaling(calm[0], limit)
         if _all_near(yours, made, 1e-4) and _all_near(calm[1], still, 1e-4):
             return _finding(program, function, yours, by_norm(given, limit), f"norm_{id}", message)
@@ -297,6 +336,9 @@ def norm_line(function: Function, id: str) -> int:
     tests += [n.lineno for n in nodes if isinstance(n, ast.Call) and named(n.func) in _BOUNDS]
     if id.endswith("inverted") and tests:
         return tests[0]
+    if id.removeprefix("norm_") in SIZES:
+        sizes = [n.lineno for n in nodes if isinstance(n, ast.Call) and named(n.func) in _MEASURES]
+        return min(sizes, default=function.node.lineno)
     moves = [
         n.lineno
         for n in nodes

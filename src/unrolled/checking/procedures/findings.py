@@ -16,6 +16,7 @@ class Examined:
     findings: list[Finding] = dataclasses.field(default_factory=list)
     untestable: list[str] = dataclasses.field(default_factory=list)
     proved: list[str] = dataclasses.field(default_factory=list)
+    spoiled: bool = False  # nothing that comes later can be judged
 
     def examine(
         self, functions: Iterable[Function], outcome: Callable[[Function], Finding | str | None],
@@ -49,9 +50,13 @@ def finding(
     severity: str = "mistake",
     worst: Worst | None = None,
     t: int | None = None,
+    inside: bool = False,
 ) -> Finding:
-    """Return a finding at a line of theirs; its message is the cause's."""
-    found = statement(program.tree, line) if line else None
+    """Return a finding at a line of theirs; its message is the cause's.
+
+    It is given at the first line of the statement, unless it is said to be inside.
+    """
+    found = statement(program.tree, line) if line and not inside else None
     line = found.lineno if found else line
     source = program.source[line - 1].strip() if line else ""
     column = found.col_offset + 1 if found else None

@@ -4,16 +4,17 @@ import ast
 import contextlib
 import copy
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from unrolled.checking.procedures.changing import changed
+from unrolled.checking.procedures.changing import changed, places
 from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.given import stream
 from unrolled.checking.procedures.iterations import Iteration, parameters_in
-from unrolled.checking.procedures.roles import Function, is_parameter
+from unrolled.checking.procedures.roles import Function, gradient_of, is_parameter
 from unrolled.checking.procedures.running import (
     Namespace,
     Program,
@@ -29,6 +30,7 @@ from unrolled.checking.procedures.tracing import (
     leaves,
     named,
     near,
+    same,
 )
 from unrolled.checking.report import Cause, Finding, Worst
 
@@ -36,6 +38,9 @@ Array = Any
 
 SMALL = 0.02  # relative: entries close to zero are known to few digits
 _ERROR = re.compile(r"err|diff|rel|delta", re.I)
+TINY = 1e-10  # an ε of this size leaves nothing but rounding
+MANY = 1_000_000  # calls
+SECONDS = 2.5  # no gradient after another is made wrong after that
 WRONG = 1.25  # what their gradients are multiplied by, to see whether the check notices
 
 
@@ -54,6 +59,24 @@ QUOTIENTS: dict[str, tuple[Callable[[float], float], str]] = {
     "not_divided": (lambda eps: 2 * eps, "the difference is not divided by 2ε"),
     "times_eps": (lambda eps: 2 * eps * eps, "the difference is multiplied by ε in place of divided by 2ε"),
     "by_eps_squared": (lambda eps: 1 / eps, "the difference is divided by ε², not by 2ε"),
+}  # fmt: skip
+
+
+# What goes wrong where the numeric gradient is right, by what is reported of both.
+_norm = np.linalg.norm
+COMPARISONS: dict[str, tuple[Callable[[Array, Array], Any], str]] = {
+    "difference_below": (lambda a, b: _norm(a - b) / (_norm(a) - _norm(b)),
+                         "the denominator is the difference of the norms, which is nearly zero where the gradients are right: it is their sum"),
+    "difference_below_size": (lambda a, b: _norm(a - b) / abs(_norm(a) - _norm(b)),
+                              "the denominator is the difference of the norms, which is nearly zero where the gradients are right: it is their sum"),
+    "norm_of_difference_below": (lambda a, b: _norm(a - b) / _norm(a - b),
+                                 "the difference is divided by itself, not by the sum of the norms"),
+    "sum_above": (lambda a, b: _norm(a + b) / (_norm(a) + _norm(b)),
+                  "the gradients are added where their difference belongs"),
+    "upside_down": (lambda a, b: (_norm(a) + _norm(b)) / _norm(a - b),
+                    "the error is upside down: the sum of the norms is divided by the difference"),
+    "norms_added": (lambda a, b: (_norm(a) + _norm(b)) / (_norm(a) + _norm(b)),
+                    "the sum of the norms is divided by itself: the difference belongs above"),
 }  # fmt: skip
 
 
@@ -82,6 +105,8 @@ class _Check:
         self.namespace = training.namespace if training and training.name == "<module>" else None
         self.result: Any = None
         self._scaled, self._gradients = False, 0
+        self._places: list[tuple[str, ...]] = []
+        self.until = time.monotonic() + SECONDS
 
     def outcome(self) -> Finding | str | None:
         """A finding, why it cannot be tested, or None where it is right."""
@@ -89,8 +114,7 @@ class _Check:
         if trace.stopped and not trace.stopped.startswith("AssertionError"):
             return f"it stopped: {trace.stopped}"
         right = self._verdict(trace)
-        inside = (c for c in trace.calls if c.caller == self.function.name)
-        calls = [c for c in inside if c.name in self.forward]
+        calls = self._forward_calls(trace)
         found = self._other_inputs(trace, calls) or self._not_restored(calls)
         if found:
             return found
@@ -98,7 +122,7 @@ class _Check:
         if right is None or wrong is None:
             return "it returns neither errors nor a verdict"
         if right > SMALL:
-            return self._refuses(right, trace, calls)
+            return self._refuses(right)
         if not self._scaled:
             return "it does not call a backward pass that could be made wrong"
         if wrong <= 10 * right:
@@ -107,7 +131,51 @@ class _Check:
                 f"as little as {right:.2g} with the right ones"
             )
             return self._finding(self._compare_line(), exact("cannot_fail", message))
-        return self._cancels(right) or self._stops_early(right)
+        found = self._signless(right) or self._cancels(right) or self._stops_early(right)
+        return found or self._overwritten(right)
+
+    def _signless(self, right: float) -> Finding | None:
+        """Gradients of the other sign are noticed by all but a comparison of sizes."""
+        wrong = self._verdict(self._run(lambda value: changed(value, lambda g, k: -g)))
+        if wrong is None or wrong > 10 * right or wrong > 1e-3:
+            return None
+        message = (
+            "only sizes are compared: it accepts gradients with the other sign, as it would any others "
+            f"that are as large; with them it reports {wrong:.2g}"
+        )
+        return self._finding(self._compare_line(), exact("signless", message))
+
+    def _overwritten(self, right: float) -> Finding | None:
+        """A gradient that was worked out by differences, and is wrong, has to be noticed."""
+        trace = self._run(right_gradients, every_call=True)
+        if sum(v.size for v in leaves(self.result).values()) > 1:
+            return None  # an error for each
+        moved = self._moved(self._forward_calls(trace))
+        names = [gradient_of(path[-1]) if path else "" for path in self._places]
+        if len(moved) < 2 or any(names.count(n) != 1 for n in moved):
+            return None
+        missed = []
+        for n, name in enumerate(names):
+            if name in moved and time.monotonic() < self.until and not self._notices(n, right):
+                missed.append(name)
+        if not missed or len(missed) == len(moved):
+            return None
+        message = (
+            f"what was found for {', '.join(missed)} does not come into what it reports: only "
+            f"{', '.join(n for n in moved if n not in missed)} would be noticed"
+        )
+        return self._finding(self._compare_line(), exact("overwritten", message))
+
+    def _moved(self, calls: list[Call]) -> list[str]:
+        """The parameters that differ, in some run, from those of the first."""
+        first = parameters_in(self.program, calls[0].before) if calls else {}
+        runs = [parameters_in(self.program, call.before) for call in calls[1:]]
+        return [n for n, v in first.items() if any(n in r and not same(r[n], v) for r in runs)]
+
+    def _forward_calls(self, trace: Trace) -> list[Call]:
+        """The forward passes that it makes itself."""
+        inside = (c for c in trace.calls if c.caller == self.function.name)
+        return [c for c in inside if c.name in self.forward]
 
     def _cancels(self, right: float) -> Finding | None:
         """Errors of both signs in every entry, whose sum is zero, are noticed by all but a sum of them."""
@@ -160,8 +228,8 @@ class _Check:
         errors = [v for path, v in held.items() if _ERROR.search(path[0]) and v.size]
         return max((float(np.max(np.abs(v))) for v in errors), default=None)
 
-    def _run(self, change: Callable[[Any], Any]) -> Trace:
-        """Run it with its gradients changed."""
+    def _run(self, change: Callable[[Any], Any], *, every_call: bool = False) -> Trace:
+        """Run it with its gradients changed, and keep its lines, or every call of a forward pass."""
         namespace = self.program.fresh()
         if self.namespace is not None:
             namespace = self.namespace
@@ -180,6 +248,8 @@ class _Check:
             self.result = target(**given)
 
         with self._changed(namespace, change):
+            if every_call:
+                return self.program.trace(run, dict.fromkeys(self.forward, MANY))
             return self.program.trace(run, {}, frozenset({self.function.name}))
 
     @contextlib.contextmanager
@@ -205,7 +275,8 @@ class _Check:
         def backward(*args: Any, **kwargs: Any) -> Any:
             self._scaled = True
             result = function(*args, **kwargs)
-            self._gradients = sum(v.ndim > 0 for v in leaves(result).values())
+            self._places = places(result)
+            self._gradients = len(self._places)
             return change(result)
 
         return backward
@@ -257,7 +328,8 @@ class _Check:
         for call in calls[1:]:
             now = parameters_in(self.program, call.before)
             both = [(now[n], v) for n, v in first.items() if n in now and now[n].shape == v.shape]
-            changed = sum(int(np.sum(a != b)) for a, b in both)
+            sizes = np.concatenate([np.abs(a - b).ravel() for a, b in both] or [np.zeros(1)])
+            changed = int(np.sum(sizes > 1e-3 * sizes.max()))  # what is put back may be rounded
             if changed > 1:
                 message = (
                     "an entry that was changed is not put back: later runs differ from the first in "
@@ -266,14 +338,61 @@ class _Check:
                 return self._finding(self._quotient_line(), exact("not_restored", message))
         return None
 
-    def _refuses(self, right: float, trace: Trace, calls: list[Call]) -> Finding:
+    def _refuses(self, right: float) -> Finding:
         """It refuses right gradients: its own losses say by what it divides, or its error does."""
+        trace = self._run(right_gradients, every_call=True)
+        calls = self._forward_calls(trace)
         line = self._quotient_line()
-        id = self._quotient(trace, calls) or self._by_error(right, calls)
+        if len(calls) > 2 and not self._moved(calls):
+            message = (
+                "no run has a changed parameter: the loss is taken each time at the parameters as they "
+                "were, and the difference is zero"
+            )
+            return self._finding(line, exact("not_moved", message))
+        if self._steps(calls) and self._eps(calls) < TINY:
+            message = (
+                f"ε = {self._eps(calls):.0e} is too small: the difference of the losses is rounding; "
+                "1e-5 is usual"
+            )
+            return self._finding(line, exact("eps_too_small", message))
+        stored = self._stored(trace)
+        if stored:
+            return self._finding(line, exact(*stored))
+        id = self._quotient(trace, calls)
+        if not id and (compared := self._comparison(trace)):
+            return self._finding(self._compare_line(), exact(compared, COMPARISONS[compared][1]))
+        id = id or self._by_error(right, calls)
         if id:
             return self._finding(line, exact(id, QUOTIENTS[id][1]))
         message = f"it refuses right gradients: it reports {right:.3g}"
         return self._finding(line, Cause(message=message))
+
+    def _stored(self, trace: Trace) -> tuple[str, str] | None:
+        """What is wrong with where the quotients are kept, by an array that it keeps."""
+        held = next(c.after for c in trace.calls if c.name == self.function.name)
+        arrays = [v for v in held.values() if v.ndim and v.size > 1 and np.any(v)]
+        for one in arrays:
+            last = [b.flat[-1] for b in arrays if b is not one and b.shape == one.shape]
+            only = one[one != 0]
+            if not np.ptp(one) and any(near(one.flat[0], x, 1e-4) for x in last):
+                message = "each quotient is written to every entry: only the last one is left in all of them"
+                return "overwrites_all", message
+            if only.size == 1 and any(near(only[0], x, 1e-4) for x in last):
+                return "one_entry", "every quotient is written to one and the same entry"
+        return None
+
+    def _comparison(self, trace: Trace) -> str:
+        """Which comparison gives a number that it keeps, of two arrays that agree."""
+        held = next(c.after for c in trace.calls if c.name == self.function.name)
+        arrays = [v for v in held.values() if v.ndim and np.any(v)]
+        numbers = {float(v) for v in held.values() if not v.ndim}
+        pairs = [(a, b) for a in arrays for b in arrays if a is not b and near(a, b, 1e-4)]
+        for id, (compare, _) in COMPARISONS.items():
+            with np.errstate(all="ignore"):
+                made = [float(compare(a, b)) for a, b in pairs if not same(a, b)]
+            if any(np.isclose(m, n, rtol=1e-5, atol=0) for m in made for n in numbers):
+                return id
+        return ""
 
     def _quotient(self, trace: Trace, calls: list[Call]) -> str:
         """Which factor stands between the difference of its last two losses and a number it keeps."""
@@ -281,10 +400,13 @@ class _Check:
         steps, eps = self._steps(calls), self._eps(calls)
         if len(losses) < 2 or losses[0] is None or losses[1] is None or not self._central(calls):
             return "one_sided_by_two" if steps and not self._central(calls) else ""
-        difference = losses[0] - losses[1]
-        central = difference / (2 * eps) * (1 if steps[-2] > 0 else -1)
+        first = _loss(calls[0])
         held = next(c.after for c in trace.calls if c.name == self.function.name)
         numbers = {float(v.flat[-1]) for v in held.values() if v.size}
+        if first is not None and _one_sided([losses[0], losses[1]], first, eps, numbers):
+            return "one_sided_by_two"
+        difference = losses[0] - losses[1]
+        central = difference / (2 * eps) * (1 if steps[-2] > 0 else -1)
         if not central or any(np.isclose(n, central, rtol=1e-6) for n in numbers):
             return ""
         for id, (factor, _) in QUOTIENTS.items():
@@ -349,6 +471,12 @@ class _Check:
         words = {"norm", "max", "allclose", "isclose", "abs", "mean", "sum"}
         lines = self._lines(lambda n: isinstance(n, ast.Call) and named(n.func) in words)
         return max(lines) if lines else self.function.node.lineno
+
+
+def _one_sided(losses: list[float], first: float, eps: float, numbers: set[float]) -> bool:
+    """Whether one of the numbers is a difference from the first loss, divided by 2ε."""
+    made = [abs(loss - first) / (2 * eps) for loss in losses]
+    return any(m and np.isclose(abs(n), m, rtol=1e-9, atol=0) for m in made for n in numbers)
 
 
 def _loss(call: Call) -> float | None:

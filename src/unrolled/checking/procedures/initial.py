@@ -9,7 +9,7 @@ import numpy as np
 from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration, parameters_in
 from unrolled.checking.procedures.running import Program, Training, initial
-from unrolled.checking.procedures.tracing import assignments, leaves
+from unrolled.checking.procedures.tracing import assignments, leaves, named
 from unrolled.checking.report import Finding
 
 Array = Any
@@ -24,7 +24,8 @@ def saturated_share(weights: Array) -> float:
     Recurrent weights (square) meet n_a units at once, input weights one symbol.
     """
     rms = float(np.sqrt(np.mean(weights**2)))
-    spread = rms * (math.sqrt(len(weights)) if weights.shape[0] == weights.shape[1] else 1.0)
+    square = weights.ndim == 2 and weights.shape[0] == weights.shape[1]
+    spread = rms * (math.sqrt(len(weights)) if square else 1.0)
     return math.erfc(FLAT / spread / math.sqrt(2)) if spread else 0.0
 
 
@@ -37,8 +38,12 @@ def examine_initial(
         parameters = parameters_in(program, leaves(initial(program, program.fresh())))
     if not parameters:
         return
-    found = _not_finite(program, training, parameters) or _alike(program, training, parameters)
+    found = _not_finite(program, training, parameters) or _alike(
+        program, training, parameters, done
+    )
     found = found or _too_large(program, training, parameters)
+    if found and found.cause.id == "not_finite":
+        examined.spoiled = True
     if found:
         examined.findings.append(found)
     else:
@@ -56,35 +61,54 @@ def _not_finite(
 
 
 def _alike(
-    program: Program, training: Training | None, parameters: dict[str, Array]
-) -> Finding | None:
-    """Units that start alike stay alike: their gradients are the same."""
+    program: Program, training: Training | None, parameters: dict[str, Array],
+    done: list[Iteration],
+) -> Finding | None:  # fmt: skip
+    """Units that start alike stay alike: their gradients are the same.
+
+    It is no judgement where a training has been seen to leave them so.
+    """
     weights = {n: v for n, v in parameters.items() if v.ndim == 2 and min(v.shape) > 1}
-    units = [
-        {n for n, spread in zip(v.shape, _spreads(v), strict=True) if not spread}
-        for v in weights.values()
-    ]
-    if len(weights) < 2 or not set.intersection(*units):
+    if not _units_alike(weights):
         return None
+    last = done[-1].parameters if len(done) > 2 else {}
+    stay = _units_alike({n: v for n, v in last.items() if n in weights})
     name, value = next(iter(weights.items()))
     equal = all(np.ptp(v) == 0 for v in weights.values())
     what = "zero" if not np.any(value) else f"{value.flat[0]:.6g}"
     start = f"all weights start at one number, {name} at {what}" if equal else (
         f"all units start with the same weights, in {name} and in every other matrix")  # fmt: skip
     message = f"{start}: all units have the same gradient, so they stay alike"
-    return _finding(program, training, name, value, "alike", message, "advice")
+    severity = "mistake" if stay else "advice"
+    return _finding(program, training, name, value, "alike", message, severity)
+
+
+def _units_alike(weights: dict[str, Array]) -> bool:
+    """Whether all matrices have an axis of one length, n_a, along which nothing differs but by rounding."""
+    units = [
+        {n for n, spread in zip(v.shape, _spreads(v), strict=True) if spread < 1e-9}
+        for v in weights.values()
+    ]
+    return len(weights) > 1 and bool(set.intersection(*units))
 
 
 def _spreads(value: Array) -> list[float]:
-    """By how much the slices of a matrix differ, along each of its axes."""
-    return [float(np.max(np.ptp(value, axis=axis))) for axis in range(value.ndim)]
+    """By how much the slices of a matrix differ, along each of its axes, as a share of its size."""
+    size = np.max(np.abs(value), initial=0) or 1.0
+    return [float(np.max(np.ptp(value, axis=axis)) / size) for axis in range(value.ndim)]
 
 
 def _too_large(
     program: Program, training: Training | None, parameters: dict[str, Array]
 ) -> Finding | None:
+    units = {len(v) for v in parameters.values() if v.ndim == 2 and v.shape[0] == v.shape[1] > 1}
+    outputs = {
+        n for v in parameters.values() if min(v.shape, default=0) > 1 for n in v.shape
+    } - units
     for name, value in parameters.items():
-        if value.ndim == 2 and min(value.shape) > 1 and saturated_share(value) > MOST:
+        hidden = value.size == max(value.shape, default=0) in units - outputs
+        weights = value.ndim == 2 and min(value.shape) > 1
+        if (weights or hidden) and saturated_share(value) > MOST:
             size = float(np.sqrt(np.mean(value**2)))
             message = (
                 f"{name} starts with entries of size {size:.3g}: {saturated_share(value):.0%} of the units "
@@ -103,21 +127,30 @@ def _finding(
     message: str,
     severity: str,
 ) -> Finding:
-    line = _line(program, training, name, value)
-    return finding(program, "initial_parameters", name, line, exact(id, message), severity=severity)
+    line = made_line(program, training, name, value)
+    cause = exact(id, message)
+    return finding(program, "initial_parameters", name, line, cause, severity=severity, inside=True)
 
 
-def _line(program: Program, training: Training | None, name: str, value: Array) -> int | None:
-    """Where a parameter gets its first value: an assignment, or the line that returns it."""
+def _written(node: ast.AST, name: str) -> list[int]:
+    """The lines on which a dictionary that is written out has a key of this name."""
+    dictionaries = (d for d in ast.walk(node) if isinstance(d, ast.Dict))
+    return [k.lineno for d in dictionaries for k in d.keys if k and named(k) == name]
+
+
+def made_line(program: Program, training: Training | None, name: str, value: Array) -> int | None:
+    """Return where a parameter gets its first value: an assignment, or the line that returns it."""
     makers = [f for f in program.functions if f.role == "init" or f.name == "__init__"]
     assigned = sorted(assignments(program.tree).get(name, ()))
     inside, made = (
         {n.lineno for f in among for n in ast.walk(f.node) if isinstance(n, ast.stmt)}
         for among in (program.functions, makers)
     )
-    for line in assigned:
-        if line in made or line not in inside:
-            return line
+    own = [line for line in assigned if line in made]
+    own += [line for f in makers for line in _written(f.node, name)]
+    own += [line for line in assigned if line not in inside]
+    if own:
+        return own[0]
     if training:
         trace = training.trace.outside({training.name})
         place = trace.origin(value, 0, max(c.end for c in trace.calls))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.procedures.roles import gradient_of, is_parameter
+from unrolled.checking.procedures.roles import Function, gradient_of, is_parameter
 from unrolled.checking.procedures.running import Program, Training
 from unrolled.checking.procedures.tracing import Call, Leaves, Trace, same
 
@@ -20,7 +20,7 @@ class Iteration:
 
     `parameters` are those it was made with, `gradients` those it gave, by the parameter's name;
     `stop` is the event where the next iteration begins, `keys` what a parameter without a name is
-    called inside its container.
+    called inside its container; `places` lead to the gradients in a list of the training's.
     """
 
     forward: Call
@@ -29,6 +29,7 @@ class Iteration:
     gradients: dict[str, Array]
     stop: int = 0
     keys: dict[str, str] = dataclasses.field(default_factory=dict)
+    places: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def given(self, program: Program, role: str) -> dict[str, Array]:
         """Return the arguments that stand for a role, by name: those of the forward pass, or else
@@ -50,7 +51,7 @@ def iterations(program: Program, training: Training) -> list[Iteration]:
     trace, last = training.trace, 0
     for call in _outer(program, trace):
         function = program.function(call.name)
-        gives = function is not None and function.role in ("forward", "backward")
+        gives = function is not None and function.role == "backward"
         seen = {} if gives else call.before
         if call.end < 0:
             continue
@@ -69,7 +70,22 @@ def iterations(program: Program, training: Training) -> list[Iteration]:
         before.stop = after.forward.start
     if found:
         found[-1].stop = _last(trace)
+        places = _places(program, trace, found[0])
+        for one in found:
+            one.places = places
     return found
+
+
+def _places(program: Program, trace: Trace, one: Iteration) -> dict[str, tuple[str, ...]]:
+    """Where the gradients of an iteration stand in a list that is called so, by the parameter's name."""
+    after = (x.after for x in trace.lines if one.backward.end < x.end < one.stop)
+    held = {p: v for p, v in next(after, {}).items() if len(p) > 1 and _in_gradients(program, p)}
+    return {
+        name: path
+        for name, gradient in one.gradients.items()
+        for path, value in held.items()
+        if path[-1].isdigit() and same(value, gradient)
+    }
 
 
 def _learn(program: Program, trace: Trace, one: Iteration) -> None:
@@ -104,7 +120,8 @@ def _of(
     found = gradients_in(program, after, before)
     for path, value in after.items():
         name = path[-1] if len(path) > 1 else ""
-        if name in parameters.keys() - found.keys() and _in_gradients(program, path):
+        fresh = path not in before or not same(before[path], value)
+        if name in parameters.keys() - found.keys() and _in_gradients(program, path) and fresh:
             found[name] = value
     return found
 
@@ -165,7 +182,14 @@ def _outer(program: Program, trace: Trace) -> list[Call]:
     """The calls that a training itself makes, of functions that are no procedure."""
     trains = {f.name for f in program.functions if f.role in ("train", "optimize")} | {"<module>"}
     aside = {f.name for f in program.functions if f.role in _ASIDE} | {"<module>", "__init__"}
+    aside |= {f.name for f in program.functions if _uses_gradients(program, f)}
     return [c for c in trace.calls if c.name not in aside and c.caller in trains]
+
+
+def _uses_gradients(program: Program, function: Function) -> bool:
+    """Whether a function takes gradients and no inputs, as an optimiser's step does, and is no backward pass."""
+    roles = {program.role(name) for name in function.arguments}
+    return not function.role and "gradients" in roles and "X" not in roles
 
 
 def _forward(program: Program, trace: Trace, backward: Call, last: int) -> Call:
@@ -227,6 +251,8 @@ def versions(program: Program, trace: Trace, iteration: Iteration, name: str) ->
 
 def _is_gradient(program: Program, iteration: Iteration, path: tuple[str, ...], name: str) -> bool:
     key = iteration.keys.get(name, name)
+    if iteration.places.get(name) == path:
+        return True
     if _in_gradients(program, path) and path[-1] == key:
         return True
     return name not in iteration.keys and gradient_name(program, path) == name

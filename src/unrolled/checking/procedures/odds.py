@@ -32,11 +32,23 @@ def by_running_sum(e: Array) -> Array:
     return odds
 
 
-VARIANTS: dict[str, tuple[Callable[[Array], Array], str]] = {
-    "not_normalised": (lambda p: by_running_sum(p / p.max()),
+def by_place(p: Array) -> Array:
+    """Return how often each is drawn where a number below 1 is looked up in p itself."""
+    numbers = (np.arange(2000) + 0.5) / 2000
+    places = np.minimum(np.searchsorted(p, numbers), len(p) - 1)
+    return np.bincount(places, minlength=len(p)) / len(numbers)
+
+
+_SUMS = tuple(
+    c for c in np.geomspace(0.05, 500, 90) if abs(c - 1) > 0.1
+)  # of what should add up to 1
+
+VARIANTS: dict[str, tuple[Callable[[Array], list[Array]], str]] = {
+    "not_normalised": (lambda p: [by_running_sum(p / p.max()), *(by_running_sum(c * p) for c in _SUMS)],
                        "the exponentials are not divided by their sum: a draw from their running sum takes the first symbols far too often"),
-    "uniform": (lambda p: np.full_like(p, 1 / len(p)), "every symbol is as likely: the probabilities are not used"),
-    "greedy": (lambda p: np.eye(len(p))[np.argmax(p)],
+    "no_running_sum": (lambda p: [by_place(p)], "the random number is looked up in the probabilities themselves, not in their running sum"),
+    "uniform": (lambda p: [np.full_like(p, 1 / len(p))], "every symbol is as likely: the probabilities are not used"),
+    "greedy": (lambda p: [np.eye(len(p))[np.argmax(p)]],
                "the most probable symbol is taken each time: nothing is drawn, and the generator is never used"),
 }  # fmt: skip
 
@@ -68,7 +80,7 @@ def _outcome(
     if not all(_distance(counts, may, _tempered) > FAILS for may, counts in tries):
         return None
     for id, (odds, message) in VARIANTS.items():
-        fits = all(_distance(c, may, lambda p: [odds(p)]) < FITS for may, c in tries)  # noqa: B023
+        fits = all(_distance(c, may, odds) < FITS for may, c in tries)
         if fits and (id != "greedy" or _idle_generator(function)):
             return finding(
                 program, "sample", function.name, draw_line(function), exact(id, message)
@@ -113,18 +125,21 @@ def _tried(
     parameters = next((v for n, v in given.items() if program.role(n) == "parameters"), None)
     n = len(may[0])
     drawer = getattr(owner, function.name) if function.owner else namespace[function.name]
-    known = {"first": first, "length": 1, "parameters": parameters}
+    known = {"first": first, "length": 1, "parameters": parameters, "seed": 0}
     assert any(program.role(a) == "first" for a in function.arguments)
     assert function.owner or any(program.role(a) == "parameters" for a in function.arguments)
     state = next((v for a, v in given.items() if program.role(a) == "state"), None)
     counts = np.zeros(n)
+    arguments = program.arguments(function, known | {"state": _one(state)})
+    seeds = [a for a in arguments if program.role(a) == "seed"]
+    generators = [a for a in arguments if program.role(a) == "generator"]
     for seed in range(DRAWS):
-        known |= {"seed": seed, "generator": np.random.default_rng(seed), "state": _one(state)}
-        arguments = program.arguments(function, known)
+        arguments |= dict.fromkeys(seeds, seed)
+        arguments |= dict.fromkeys(generators, np.random.default_rng(seed))
         with quiet():
             np.random.seed(seed)
             drawn = symbols(drawer(**arguments), {})
-        counts[drawn[-1]] += len(drawn) in (1, 2)
+        counts[min(drawn[-1], n - 1)] += len(drawn) in (1, 2)
     assert counts.sum() == DRAWS
     return may, counts
 

@@ -98,7 +98,21 @@ def _by_its_body(function: Function, all_of_them: list[Function]) -> Function:
         role = "optimize" if inner & called(function.node) else ""
     if role == "" and _draws(function, all_of_them):
         role = "sample"
+    if role == "" and "gradients" in given and "X" not in given:
+        role = _of_gradients(given)
+    if role == "train" and {"X", "state"} <= given and not given & {*_OF_TRAINING}:
+        role = "forward" if multiplies(function.node) else role
     return dataclasses.replace(function, role=role)
+
+
+_OF_TRAINING = ("epochs", "iterations", "learning_rate", "ids", "text", "words", "sequences")
+
+
+def _of_gradients(given: set[str]) -> str:
+    """What is done with gradients, where the name does not say it: by what else is given."""
+    if given & {"parameters", "learning_rate"}:
+        return "update"
+    return "clip" if "limit" in given else ""
 
 
 def _draws(function: Function, all_of_them: list[Function]) -> bool:

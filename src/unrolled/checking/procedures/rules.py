@@ -36,7 +36,7 @@ class Rule:
     kept: bool = True
     late: bool = False  # the step is taken with what was kept before it
     powers: tuple[bool, bool] = (True, True)  # β₁, β₂ to the power t, not times t
-    exchanged: bool = False  # each mean has the other's correction
+    corrections: tuple[int, int] = (0, 1)  # which β corrects which mean, 2 for none
     count: str = "updates"  # what t counts
     share: bool = True  # 1 − β₂ with the squares, not 1 − β₁
 
@@ -66,11 +66,11 @@ class Rule:
             if self.nesterov:
                 used = b1 * m + ((1 - b1) * g if self.first == "mean" else g)
             if self.corrected:
-                c1, c2 = (
+                both = [
                     1 - b**t if power else 1 - b * t
                     for b, power in zip((b1, b2), self.powers, strict=True)
-                )
-                c1, c2 = (c2, c1) if self.exchanged else (c1, c2)
+                ]
+                c1, c2 = ([*both, 1.0][k] for k in self.corrections)
                 used, held = np.divide(used, c1), np.divide(held, c2)
                 parts |= {"m_hat": used, "v_hat": held}
             if self.second:
@@ -129,7 +129,11 @@ def wrong_rules() -> list[tuple[Rule, Rule]]:
             "no_power": ("corrects by 1 − β·t, not by 1 − β to the power t", {"powers": (False, False)}),
             "no_power_1": ("corrects by 1 − β₁·t, not by 1 − β₁ to the power t", {"powers": (False, True)}),
             "no_power_2": ("corrects by 1 − β₂·t, not by 1 − β₂ to the power t", {"powers": (True, False)}),
-            "exchanged": ("corrects each mean with the other's β", {"exchanged": True}),
+            "exchanged": ("corrects each mean with the other's β", {"corrections": (1, 0)}),
+            "both_by_first": ("corrects the mean of the squares with β₁, its own is β₂", {"corrections": (0, 0)}),
+            "both_by_second": ("corrects the mean of the gradients with β₂, its own is β₁", {"corrections": (1, 1)}),
+            "first_alone": ("corrects the mean of the gradients and not that of the squares", {"corrections": (0, 2)}),
+            "second_alone": ("corrects the mean of the squares and not that of the gradients", {"corrections": (2, 1)}),
             "not_counted": ("corrects by t = 1 at every step: t does not rise with the updates", {"count": "none"}),
             "counted_from_zero": ("corrects by t = 0 at the first step and divides by zero: t counts from 1", {"count": "from_zero"}),
         }  # fmt: skip
@@ -144,7 +148,10 @@ def wrong_rules() -> list[tuple[Rule, Rule]]:
             "no_power_1": rule.first,
             "no_power_2": rule.second,
             "not_counted": rule.second,  # without: m / (1 − β) is the sum that momentum keeps
-            "exchanged": rule.first and rule.second,
+            **dict.fromkeys(
+                ("exchanged", "both_by_first", "both_by_second", "first_alone", "second_alone"),
+                rule.first and rule.second,
+            ),
         }
         edits = {id: edit for id, edit in edits.items() if needs.get(id, True)}
         for id, (words, edit) in edits.items():

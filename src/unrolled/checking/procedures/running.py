@@ -52,6 +52,7 @@ class Program:
         self.functions = functions(program)
         self.instead: dict[str, Callable[[Any], Any]] = {}  # what stands for functions of theirs
         self.way = Way()  # how their training is called
+        self.crashed: list[tuple[Way, Training]] = []  # trainings that began, and were stopped
         names = {calls.forward: "forward", calls.backward: "backward"}
         self.functions = [
             dataclasses.replace(f, role=names.get(f.name, f.role)) for f in self.functions
@@ -286,9 +287,11 @@ def run_top_level(program: Program) -> Training | None:
                 _execute(statement, namespace)
     enough = dict.fromkeys(called(loop) & {f.name for f in program.functions}, 4 * WINDOWS)
     trace = program.trace(lambda: _execute(loop, namespace), enough)
+    training = Training(trace, "<module>", _ids(text, namespace), {}, namespace)
     if trace.stopped not in ("", "enough"):
+        program.crashed += [(program.way, training)] if trace.failed else []
         return None
-    return Training(trace, "<module>", _ids(text, namespace), {}, namespace)
+    return training
 
 
 def _ids(text: str, namespace: Namespace) -> Array:

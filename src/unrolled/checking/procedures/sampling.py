@@ -3,6 +3,7 @@
 import ast
 import copy
 import dataclasses
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -14,10 +15,11 @@ from unrolled.cells import rnn
 from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.given import generator
 from unrolled.checking.procedures.iterations import Iteration, parameters_in
-from unrolled.checking.procedures.roles import Function, is_parameter
+from unrolled.checking.procedures.roles import Function, called, is_parameter
 from unrolled.checking.procedures.running import Program, Training, initial, make
-from unrolled.checking.procedures.tracing import leaves, named, quiet
-from unrolled.checking.report import Finding
+from unrolled.checking.procedures.sampled_steps import wrong_step
+from unrolled.checking.procedures.tracing import Trace, leaves, named, quiet
+from unrolled.checking.report import Cause, Finding
 from unrolled.outputs import OUTPUT_LAYER
 
 Array = Any
@@ -58,6 +60,7 @@ class Sampler:
     off: int = 0  # of what is drawn
     shown: int = 0  # of what is returned, and not of what is fed back
     sign: int = 1
+    begins: str = "first"  # "symbol 0", or "zeros", whatever first symbol is given
     without: tuple[str, ...] = ()
     activation: Callable[[Array], Array] = np.tanh
 
@@ -79,6 +82,8 @@ VARIANTS = (
     Sampler("shown_above", "the symbol returned is one above the symbol drawn", "draw", shown=1),
     Sampler("shown_below", "the symbol returned is one below the symbol drawn", "draw", shown=-1),
     Sampler("least", "the least probable symbol is drawn", "draw", sign=-1),
+    Sampler("first_unused", "the first symbol that is given is not used: it begins from symbol 0", "W_ax", begins="symbol 0"),
+    Sampler("first_left_out", "the first symbol that is given is not used: the first input is zero", "W_ax", begins="zeros"),
     Sampler("no_b_y", "the bias b_y is not added to the logits", without=("b_y",)),
     Sampler("no_b_a", "the bias b_a is left out of the state", "W_aa", without=("b_a",)),
     Sampler("no_W_aa", "the state before is left out of the state", "W_aa", without=("W_aa",)),
@@ -165,17 +170,63 @@ def _outcome(
     run = _Runner(program, function, training, done)
     if run.weights is None:
         return "its weights are not those of a plain network with one layer"
-    trials = list(run.trials())
+    try:
+        trials = list(run.trials())
+    except ValueError:
+        found = _stops(program, function, run)
+        if found:
+            return found
+        raise
     if len(trials) < TRIALS:
         return "it draws no symbols that could be read"
-    for how in (RIGHT, *VARIANTS):
-        agreed = [t.agrees(how, run.begins) for t in trials]
-        if None not in agreed and sum(a or 0 for a in agreed) >= 2 * TRIALS:
-            return None if how is RIGHT else _finding(program, function, run.weights, how)
+    how = next((h for h in (RIGHT, *VARIANTS) if _fits(h, run, trials)), None)
+    if how is RIGHT:
+        return _repeats(program, function, run) or wrong_step(program, function, *run.watched())
+    if how:
+        return _finding(program, function, run.weights, how)
     if run.ignores_weights(trials):
         message = "the symbols drawn do not depend on the weights: the probabilities are not used"
         return _finding(program, function, run.weights, Sampler("unused", message, "draw"))
+    found = _repeats(program, function, run) or wrong_step(program, function, *run.watched())
+    if found:
+        return found
     return "no known way of drawing gives its symbols"
+
+
+def _fits(how: Sampler, run: "_Runner", trials: list["Trial"]) -> bool:
+    """Whether a way to draw gives the symbols of every run."""
+    begun = how.begins == "zeros" and any(t.drawn[:1] == [t.first] for t in trials)
+    if begun or (how.begins != "first" and not run.begins):
+        return False
+    agreed = [t.agrees(how, run.begins) for t in trials]
+    return None not in agreed and sum(a or 0 for a in agreed) >= 2 * TRIALS
+
+
+def _stops(program: Program, function: Function, run: "_Runner") -> Finding | None:
+    """A finding where NumPy refuses what a sampler takes for probabilities, with weights of usual size."""
+    assert run.weights is not None
+    trace, _, _ = run.watched()
+    if "probabilities" not in trace.stopped.lower() or function.name not in dict(trace.failed):
+        return None
+    n = len(run.weights.values["b_y"])
+    lines = sorted(trace.lines, key=lambda x: x.end)
+    sizes = (
+        v for x in lines for p, v in x.after.items() if v.size == n and x.before.get(p) is not v
+    )
+    last = [v for v in sizes if np.isfinite(v).all() and np.any(v % 1)]
+    ones = [x.line for x in lines for v in x.after.values() if v.size == n and np.all(v == 1)]
+    line = dict(trace.failed)[function.name]
+    if ones:
+        message = (
+            f"it stops ({trace.stopped}): each entry is divided by itself, so that all are 1: the sum is "
+            "taken along the axis of length 1"
+        )
+        return finding(program, "sample", function.name, ones[0], exact("softmax_axis", message))
+    positive = last and np.all(last[-1] >= 0)
+    message = f"it stops: {trace.stopped}"
+    cause = exact("not_normalised", f"{message}; their sum is {last[-1].sum():.4g}") if positive else (
+        Cause("stops", "pattern", message))  # fmt: skip
+    return finding(program, "sample", function.name, line, cause)
 
 
 @dataclasses.dataclass
@@ -193,7 +244,8 @@ class Trial:
         Their list may begin with the first input.
         """
         length, n = len(self.drawn), len(self.parameters["b_y"])
-        expected = draw(how, self.parameters, self.first if first else None, self.state, length)
+        begin = {"first": self.first, "symbol 0": 0, "zeros": None}[how.begins] if first else None
+        expected = draw(how, self.parameters, begin, self.state, length)
         drawn = [symbol % n for symbol in self.drawn]
         for right in (expected, [self.first, *expected][:length]):
             if drawn[: len(right)] == right:
@@ -245,6 +297,27 @@ class _Runner:
         runs = [self._run(t.parameters, 0, 1, len(t.parameters["b_y"]) - 1) for t in trials]
         return all(run and run == runs[0] for run in runs)
 
+    def one(self, parameters: dict[str, Array], seed: int) -> list[int]:
+        """The symbols of one run with these weights and this seed."""
+        return self._run(parameters, 0, seed, -1)
+
+    def watched(self) -> tuple[Trace, dict[str, Array], list[int]]:
+        """A run on weights of moderate size, line by line, the weights, and the symbols drawn."""
+        assert self.weights is not None
+        rng = np.random.default_rng(2)
+        values = self.weights.values
+        parameters = {n: rng.normal(size=v.shape) * 0.6 for n, v in values.items()}
+        helpers = {f.name for f in self.program.functions} & called(self.function.node)
+        names = frozenset({self.function.name, *helpers})
+        drawn: list[int] = []
+        for seed in range(9):
+            run = functools.partial(self._run, parameters, 0, seed, -1)
+            trace = self.program.trace(functools.partial(_kept, run, drawn), {}, names)
+            if len(drawn) == LENGTH:
+                break
+            drawn.clear()
+        return trace, parameters, drawn
+
     def _run(self, parameters: dict[str, Array], first: int, seed: int, stop: int) -> list[int]:
         """The symbols that theirs draws; `stop` is the id of the end of a line."""
         assert self.weights is not None
@@ -288,6 +361,10 @@ class _Runner:
             for inner in held.values():
                 if isinstance(inner, dict) and theirs.keys() <= inner.keys():
                     inner.update(theirs)
+
+
+def _kept(run: Callable[[], list[int]], drawn: list[int]) -> None:
+    drawn.extend(run())
 
 
 def _container(program: Program, one: Iteration) -> Any:
@@ -336,6 +413,34 @@ def symbols(result: Any, index: dict[str, int]) -> list[int]:
     if items and all(isinstance(i, str) for i in items):
         return symbols("".join(items), index)
     return [int(np.ravel(i)[0]) for i in items]
+
+
+def _repeats(program: Program, function: Function, run: "_Runner") -> Finding | None:
+    """A finding where all steps of a run draw the same symbol, though every symbol is as likely at each.
+
+    With little between them, a sampler that takes the most probable symbol shows itself, and so does
+    one whose odds add up to more than 1: it takes the first.
+    """
+    assert run.weights is not None
+    likely = {n: v * 0 for n, v in run.weights.values.items()}
+    n = len(likely["b_y"])
+    most, drawn = list[int](), list[set[int]]()
+    for seed in range(4):
+        b_y = likely["b_y"] - np.log(n) + 0.05 * np.eye(n)[:, [seed % n]]
+        symbols = run.one({**likely, "b_y": b_y}, seed)
+        if len(symbols) < LENGTH - 1:
+            return None
+        most.append(seed % n)
+        drawn.append({*symbols[run.begins :]})
+    greedy = all(m in d for m, d in zip(most, drawn, strict=True))
+    if any(d != {max(d)} for d in drawn) or greedy or all(d == {0} for d in drawn):
+        return None
+    message = (
+        "every step draws with the same random number: the generator is made anew in the loop, so that "
+        "equal odds give the same symbol each time"
+    )
+    cause = exact("same_number", message)
+    return finding(program, "sample", function.name, draw_line(function), cause)
 
 
 def _finding(program: Program, function: Function, weights: Weights, how: Sampler) -> Finding:

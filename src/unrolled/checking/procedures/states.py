@@ -11,7 +11,7 @@ from unrolled.checking.procedures.iterations import Iteration
 from unrolled.checking.procedures.roles import called
 from unrolled.checking.procedures.running import Program, Training
 from unrolled.checking.procedures.tracing import Call, assignments, near, statement
-from unrolled.checking.procedures.windows import examine_strides, goes_on, window_ids
+from unrolled.checking.procedures.windows import examine_strides, follows, goes_on, window_ids
 from unrolled.checking.report import Finding, Worst
 
 Array = Any
@@ -80,7 +80,13 @@ def examine_states(
             examined.findings.append(found)
             return
         if judged.carried:
+            seen = len(examined.findings)
             examine_strides(program, training, done, examined)
+            known = any(f.quantity in ("X", "Y") for f in examined.findings[:seen])
+            jumps = judged.jumps() if len(examined.findings) == seen and not known else None
+            if jumps:
+                examined.findings.append(jumps)
+                return
             examined.proved.append("each window starts from the last state of the window before")
     if done and not done[0].given(program, "state"):
         examined.untestable.append("the state between windows was not tested: none is passed on")
@@ -112,6 +118,27 @@ class States:
                 return found
         return None
 
+    def jumps(self) -> Finding | None:
+        """A finding where the state is carried on to windows that lie anywhere in the stream."""
+        inside = [k for k in range(1, len(self.starts)) if not self._begins(k) and self._kept(k)]
+        pairs = {k: (self.done[k - 1], self.done[k]) for k in inside}
+        away = [
+            k for k, pair in pairs.items() if follows(self.program, self.training, *pair) is False
+        ]
+        if len(away) < 2 or 2 * len(away) < len(inside):
+            return None
+        message = (
+            "the last state is carried on, though the next window does not go on where this one "
+            "stopped: windows in no order start from zero"
+        )
+        k = away[0]
+        return self.stated(k, np.zeros_like(self.starts[k]), "carried_elsewhere", message)
+
+    def _kept(self, k: int) -> bool:
+        """Whether a window starts from the last state of the window before."""
+        last = history(self.done[k - 1].forward, self.starts[k])
+        return any(near(self.starts[k], steps[-1]) for _, steps in last)
+
     def _begins(self, k: int) -> bool:
         """Whether the inputs of a window are those of the very first one again."""
         first, now = (window_ids(self.program, self.done[j], "X") for j in (0, k))
@@ -130,7 +157,7 @@ class States:
             "the state is kept across epochs: the first window of the next epoch starts from the last "
             "state of the last window, and no input came before it; it starts from zero"
         )
-        return self._finding(k, self.starts[0], "kept_across_epochs", message, restart)
+        return self.stated(k, self.starts[0], "kept_across_epochs", message, restart)
 
     def _in_epoch(self, k: int) -> Finding | None:
         start, before = self.starts[k], self.done[k - 1].forward
@@ -146,7 +173,7 @@ class States:
         if not np.any(start):
             return self._reset(k, lasts[0])
         id, message = self._instead(k, kept[0][1])
-        return self._finding(k, lasts[0], id, message) if id else None
+        return self.stated(k, lasts[0], id, message) if id else None
 
     def _reset(self, k: int, last: Array) -> Finding | None:
         streams = min(last.shape) > 1
@@ -157,7 +184,7 @@ class States:
             "every window starts from zero, though it goes on where the one before stopped: "
             "it starts from that one's last state"
         )
-        return self._finding(k, last, "reset_every_window", message)
+        return self.stated(k, last, "reset_every_window", message)
 
     def _instead(self, k: int, steps: Array) -> tuple[str, str]:
         """What stands for the last state: (id, message), or ("", "") where nothing gives it."""
@@ -168,11 +195,9 @@ class States:
             if near(start, step):
                 words = "the first state" if t == 0 else f"the state of step {t}"
                 return "not_last", f"{words} of the window before is carried on, not its last"
-        for axis in range(start.ndim):
-            for by in range(1, start.shape[axis]):
-                if near(start, np.roll(last, by, axis)):
-                    return "other_stream", "each stream goes on from the state of another stream"
-        return self._moved(k, last)
+        if near(start, steps.mean(axis=0)) or near(start, steps[1:].mean(axis=0)):
+            return "mean", "the mean of all states of the window before is carried on, not its last"
+        return _of_streams(start, last) or self._moved(k, last)
 
     def _moved(self, k: int, last: Array) -> tuple[str, str]:
         start = self.starts[k]
@@ -200,9 +225,10 @@ class States:
             return "scaled", f"the carried state is {s:.6g} times the last state"
         return "", ""
 
-    def _finding(
+    def stated(
         self, k: int, expected: Array, id: str, message: str, line: int | None = None
     ) -> Finding:
+        """Return the finding on the start of a window, at the line that made it."""
         if line is None:
             line = self._place(k)
         return finding(
@@ -214,7 +240,7 @@ class States:
         """The line that gave the variable its value since the window before, or passes it on."""
         now, before = self.passers[k], self.passers[k - 1]
         place = self.training.trace.assigned(self.passed, now.start, self.assigned)
-        if place is None or place.end < before.start:
+        if place is None or (place.end < before.start and k):
             return now.line
         header = statement(self.program.tree, place.line)
         for name in called(header) if header else ():
@@ -275,6 +301,17 @@ class States:
             n.lineno for n in ast.walk(self.program.tree) if isinstance(n, ast.For | ast.While)
         }
         return next((line for line in new if line in loops), new[0] if new else None)
+
+
+def _of_streams(start: Array, last: Array) -> tuple[str, str] | None:
+    """The last state with its streams exchanged, or that of one of them for all."""
+    for axis in range(start.ndim):
+        for k in range(start.shape[axis]) if start.shape[axis] > 1 else ():
+            if near(start, np.broadcast_to(np.take(last, [k], axis=axis), start.shape)):
+                return "one_for_all", "the last state of one stream is carried on for all of them"
+            if k and near(start, np.roll(last, k, axis)):
+                return "other_stream", "each stream goes on from the state of another stream"
+    return None
 
 
 def _called(node: ast.Call) -> str:

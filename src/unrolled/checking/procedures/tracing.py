@@ -7,6 +7,7 @@ import dataclasses
 import io
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
@@ -55,11 +56,15 @@ class Call:
 
 @dataclasses.dataclass
 class Trace:
-    """One run: calls by their start, lines by their end, and how it ended ("" where by itself)."""
+    """One run: calls by their start, lines by their end, and how it ended ("" where by itself).
+
+    `failed` are the functions and lines of theirs that an exception went through, the outermost first.
+    """
 
     calls: list[Call] = dataclasses.field(default_factory=list)
     lines: list[Line] = dataclasses.field(default_factory=list)
     stopped: str = ""
+    failed: list[tuple[str, int]] = dataclasses.field(default_factory=list)  # where it was raised
 
     def origin(self, value: Array, start: int, end: int, name: str = "") -> Line | None:
         """Return the line between two events that first brought about this very array.
@@ -167,6 +172,12 @@ class Tracer:
                 self.trace.stopped = str(reason)
             except (Exception, SystemExit) as error:
                 self.trace.stopped = f"{type(error).__name__}: {error}"
+                places = traceback.walk_tb(error.__traceback__)
+                self.trace.failed = [
+                    (frame.f_code.co_name, line)
+                    for frame, line in places
+                    if frame.f_code.co_filename in self.files
+                ]
             finally:
                 sys.settrace(before)
         return self.trace

@@ -1,12 +1,13 @@
 """Which of their trainings runs, and how it wants to be called: one way after another is tried."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from unrolled.checking.procedures.given import Way
 from unrolled.checking.procedures.iterations import iterations
 from unrolled.checking.procedures.roles import Function
-from unrolled.checking.procedures.running import Program, Training, run_function, run_top_level
+from unrolled.checking.procedures.running import Program, Training, put, run_function, run_top_level
 
 SECONDS = 6.0  # no other way is tried after that
 _Tried = tuple[Way, Training]
@@ -19,7 +20,39 @@ def run_training(
 
     `wanted` are arguments by their role, for the training and for the object that it is a method of.
     Of several ways to call one, the first that shows two iterations is taken, and kept for the next run.
+    What stops in a sampler, which a training calls to show how far it is, is run without it.
     """
+    found, missed = _run_training(program, wanted)
+    failed = {name for _, training in program.crashed for name, _ in training.trace.failed}
+    samplers = [f for f in program.having("sample") if f.name in failed]
+    if found is None and samplers:
+        kept = program.instead
+        program.instead = kept | {f.name: _silent for f in samplers}
+        try:
+            found, missed = _run_training(program, wanted)
+        finally:
+            program.instead = kept
+        for function in samplers if found else ():
+            assert found is not None
+            holder = found.namespace.get(function.owner) if function.owner else None
+            now = vars(holder)[function.name] if holder else found.namespace[function.name]
+            put(found.namespace, holder, function.name, now.theirs)
+    return found, missed
+
+
+def _silent(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that returns no text, and holds the one it stands for."""
+
+    def silent(*args: Any, **kwargs: Any) -> str:
+        return ""
+
+    silent.theirs = function  # type: ignore[attr-defined]
+    return silent
+
+
+def _run_training(
+    program: Program, wanted: dict[str, Any] | None
+) -> tuple[Training | None, list[str]]:
     missed: list[str] = []
     program.fresh()
     until = time.monotonic() + SECONDS
@@ -75,4 +108,6 @@ def _run(
     if training.trace.stopped in ("", "enough"):
         return training
     reasons.append(f"`{name}` stopped: {training.trace.stopped}")
+    if training.trace.failed:
+        program.crashed.append((program.way, training))
     return None

@@ -36,14 +36,15 @@ def unkept(program: Program, training: Training, done: list[Iteration]) -> Findi
 
 
 def _all_through(training: Training, done: list[Iteration]) -> list[Leaves]:
-    """What was seen between the iterations, once after each backward pass but the last."""
+    """What was seen between the iterations, once after each backward pass but the last that was watched."""
     found = []
     for one in done[:-1]:
         between = training.trace.between(one.backward.end, one.stop)
         merged: Leaves = {}
         for line in between:
             merged |= line.after
-        found.append(merged)
+        if merged:  # after so many events nothing is kept
+            found.append(merged)
     return found
 
 
@@ -52,6 +53,8 @@ def _zero(program: Program, seen: list[Leaves], first: Iteration) -> list[str]:
 
     What is zero in the forward pass, or a gradient, is no memory.
     """
+    if len(seen) < 2:
+        return []
     shapes = [v.shape for v in first.parameters.values() if v.ndim == 2]
     zero = {p for one in seen for p, v in one.items() if v.shape in shapes and not np.any(v)}
     stay = [p for p in seen[0] if p in zero and not any(np.any(one.get(p, 1)) for one in seen)]

@@ -1,6 +1,9 @@
 """The update: what each parameter was moved by, against what its gradient asks for."""
 
 import ast
+import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,11 +12,13 @@ from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.iterations import Iteration, versions
 from unrolled.checking.procedures.replaying import Replay
 from unrolled.checking.procedures.running import Program, Training
-from unrolled.checking.procedures.tracing import named
+from unrolled.checking.procedures.tracing import named, near, statement
 from unrolled.checking.procedures.unkept import unkept
 from unrolled.checking.report import Cause, Finding, Worst
 
 Array = Any
+
+ROUNDING = 1e-13  # of the largest gradient: what is below it is none
 
 
 def descend(parameter: Array, gradient: Array, rate: float) -> Array:
@@ -51,9 +56,10 @@ class Update:
     def __init__(self, program: Program, training: Training, done: list[Iteration]):
         self.program, self.training, self.now = program, training, done[0]
         now, then, last = done[0], done[1], done[-1]
-        self.names = [
-            n for n in now.parameters if n in then.parameters and np.any(now.gradients[n])
-        ]
+        sizes = {n: float(np.max(np.abs(g), initial=0)) for n, g in now.gradients.items()}
+        least = ROUNDING * max(sizes.values(), default=0)
+        both = now.parameters.keys() & then.parameters.keys()
+        self.names = [n for n in now.parameters if n in both and not sizes[n] <= least]
         self.after = {n: then.parameters[n] for n in self.names}
         self.steps = {n: then.parameters[n] - now.parameters[n] for n in self.names}
         self.last = {n: last.parameters[n] for n in self.names if n in last.parameters}
@@ -88,6 +94,16 @@ class Update:
         inside = (c for c in calls if self.now.backward.end < c.start < self.now.stop)
         return next((c.line for c in inside if c.name in updates), None)
 
+    def dropped(self) -> int | None:
+        """The line of a call of the update that returns new parameters, and whose result is not kept."""
+        updates = {f.name for f in self.program.having("update")}
+        for call in self.training.trace.calls:
+            inside = self.now.backward.end < call.start < self.now.stop and call.name in updates
+            alone = isinstance(statement(self.program.tree, call.line), ast.Expr)
+            if inside and alone and any(path[0] == "return" for path in call.after):
+                return call.line
+        return None
+
     def factors(self, version: int) -> dict[str, float | None]:
         """Return −step / gradient of each parameter, with its first (0) or last (−1) gradient."""
         return {
@@ -107,6 +123,8 @@ class Update:
         where = line.line if line else update_line(self.program, self.training)
         if id == "unclipped":
             where = self.called() or where
+        if id == "no_effect":
+            where = self.dropped() or where
         return finding(
             self.program,
             "parameters",
@@ -131,7 +149,13 @@ def examine_update(
     if not update.made():
         examined.untestable.append("the update was not tested: none is made")
         return
-    found = _wrong(update) or _kept_wrong(update, done)
+    found = _wrong(update) or _from_the_first(update, done)
+    if (
+        not found or found[0].cause.id == "divided"
+    ):  # a rule that divides looks so at its first step
+        found = _kept_wrong(update, done) or found
+    if any(f.quantity == "clipped_gradients" for f in examined.findings):
+        found = [f for f in found if f.cause.id != "unclipped"]  # it has been said where
     examined.findings += found
     if not found:
         examined.proved.append("the update goes down the gradient, for every parameter")
@@ -153,21 +177,145 @@ def _kept_wrong(update: Update, done: list[Iteration]) -> list[Finding]:
 
 
 def _wrong(update: Update) -> list[Finding]:
+    last = update.factors(-1)
+    found = _replaced(update, last) or _by_itself(update, last) or _reduced(update, last)
+    if found:
+        return [found]
     moved = [n for n in update.names if np.any(update.steps[n])]
     if not moved and any(np.any(v != update.now.parameters[n]) for n, v in update.last.items()):
         return []
     if not moved:
         message = "the update has no effect: no parameter of the next forward pass has changed"
+        if update.dropped():
+            message += "; the new ones are returned, and the result of the call is not kept"
         return [update.finding(update.names[0], "no_effect", message)]
     for name in update.names:
         if name not in moved:
             message = f"{name} is left out of the update: its gradient is not zero, and it stays"
             return [update.finding(name, "left_out", message)]
-    last = update.factors(-1)
-    for judge in (_up, _unclipped, _another, _divided, _rate):
-        found = judge(update, last)
-        if found:
-            return [found]
+    judges = (_twice, _up, _unclipped, _another, _grows, _divided, _rate)
+    found_first = (judge(update, last) for judge in judges)
+    found = next((f for f in found_first if f), None)
+    return [found] if found else []
+
+
+def _twice(update: Update, last: dict[str, float | None]) -> Finding | None:
+    """A second update by the same gradients."""
+    names = {f.name for f in update.program.having("update")}
+    calls = [
+        c for c in update.training.trace.calls
+        if c.name in names and update.now.backward.end < c.start < update.now.stop
+    ]  # fmt: skip
+    same_function = [c for c in calls if c.name == calls[0].name]
+    for name, s in last.items():
+        again = s is not None and any(np.isclose(s, 2 * rate, rtol=1e-6) for rate in update.rates)
+        if again and len(same_function) == 2:
+            message = f"{name} is moved twice by the same gradient: the update is called twice"
+            found = update.finding(name, "twice", message)
+            return dataclasses.replace(found, line=same_function[1].line)
+    return None
+
+
+def _unexplained(update: Update, last: dict[str, float | None]) -> list[str]:
+    """The parameters whose step is not the gradient times a number, and that show how it came about."""
+    counts = {n: np.count_nonzero(update.versions[n][-1]) for n in last}
+    return [n for n, s in last.items() if s is None and counts[n] > 3]
+
+
+def _replaced(update: Update, last: dict[str, float | None]) -> Finding | None:
+    """A parameter that becomes the step, and is not moved by it."""
+    for name in _unexplained(update, last):
+        old, new, gradient = (
+            update.now.parameters[name],
+            update.after[name],
+            update.versions[name][-1],
+        )
+        s = factor(new, gradient, 0.0) if np.any(old) and np.any(new) else None
+        if s is not None and any(np.isclose(abs(s), rate, rtol=1e-6) for rate in update.rates):
+            message = (
+                f"{name} is replaced by {-s:.6g} d{name}: the step is not taken from what it was"
+            )
+            return update.finding(name, "replaced", message)
+    return None
+
+
+def _by_itself(update: Update, last: dict[str, float | None]) -> Finding | None:
+    """A step that is the gradient times the parameter: what is zero stays zero."""
+    for name in _unexplained(update, last):
+        old, gradient = update.now.parameters[name], update.versions[name][-1]
+        s = (
+            factor(update.steps[name], gradient * old, update.scale[name])
+            if old.ndim == 2
+            else None
+        )
+        if s is not None and np.any(update.steps[name]) and np.ptp(old):
+            message = (
+                f"{name} is multiplied by 1 − η d{name}: the step is not to depend on {name} itself"
+            )
+            return update.finding(name, "multiplied", message)
+    return None
+
+
+_REDUCTIONS: dict[str, Callable[[Array], Array]] = {
+    "the mean of its gradient": np.mean,
+    "the sum of its gradient": np.sum,
+    "its gradient's largest entry": np.max,
+    **{
+        f"its gradient {words} along axis {axis}": functools.partial(f, axis=axis, keepdims=True)
+        for axis in (0, 1)
+        for words, f in (("summed", np.sum), ("averaged", np.mean))
+    },
+}
+
+
+def _reduced(update: Update, last: dict[str, float | None]) -> Finding | None:
+    for name, s in last.items():
+        gradient = update.versions[name][-1]
+        for words, reduce in _REDUCTIONS.items() if s is None and gradient.ndim == 2 else ():
+            made = _spread(np.asarray(reduce(gradient)), gradient.shape)
+            if (
+                made is not None
+                and factor(update.steps[name], made, update.scale[name]) is not None
+            ):
+                message = f"{name} is moved by {words}: every entry is moved by its own"
+                return update.finding(name, "reduced", message)
+    return None
+
+
+def _grows(update: Update, last: dict[str, float | None]) -> Finding | None:
+    """A step down the gradient and a share of the parameter: decay takes it off."""
+    for name, s in last.items():
+        gradient, old = update.versions[name][-1], update.now.parameters[name]
+        if (
+            s is not None
+            or old.size < 4
+            or not np.any(old)
+            or not np.isfinite(update.steps[name]).all()
+        ):
+            continue
+        both = np.stack([gradient.ravel(), old.ravel()], axis=1)
+        (g, p), *_ = np.linalg.lstsq(both, update.steps[name].ravel(), rcond=None)
+        fits = near(g * gradient + p * old, update.steps[name], 1e-8)
+        if fits and p > 1e-12 and any(np.isclose(-g, rate, rtol=1e-6) for rate in update.rates):
+            message = f"{name} grows by {p:.3g} of itself in each step: a decay of the weights is taken off"
+            return update.finding(name, "grows", message)
+    return None
+
+
+def _from_the_first(update: Update, done: list[Iteration]) -> list[Finding]:
+    """A finding where the second step starts from what the first one started from."""
+    if len(done) < 3:
+        return []
+    for name in update.names:
+        start, moved, now = (i.parameters.get(name) for i in done[:3])
+        gradient = versions(update.program, update.training.trace, done[1], name)[-1]
+        if start is None or moved is None or now is None or near(now, moved):
+            continue
+        first, second = factor(moved - start, update.versions[name][-1], update.scale[name]), factor(
+            now - start, gradient, update.scale[name])  # fmt: skip
+        if first and second and np.isclose(first, second, rtol=1e-6):
+            message = f"each step starts from the first {name} again: the one before is lost"
+            return [update.finding(name, "from_the_first", message)]
     return []
 
 
@@ -202,13 +350,21 @@ def _unclipped(update: Update, last: dict[str, float | None]) -> Finding | None:
 def _another(update: Update, last: dict[str, float | None]) -> Finding | None:
     for name, s in last.items():
         for other in update.names:
-            gradient = update.versions[other][-1]
-            if s is None and other != name and gradient.shape == update.steps[name].shape:
+            gradient = _spread(update.versions[other][-1], update.steps[name].shape)
+            if s is None and other != name and gradient is not None:
                 s_other = factor(update.steps[name], gradient, update.scale[name])
                 if s_other is not None:
                     message = f"{name} is moved by d{other}, the gradient of another parameter"
                     return update.finding(name, "other_gradient", message)
     return None
+
+
+def _spread(gradient: Array, shape: tuple[int, ...]) -> Array | None:
+    """A gradient as NumPy repeats it where a parameter of this shape is moved by it; None where it cannot."""
+    try:
+        return np.broadcast_to(gradient, shape)
+    except ValueError:
+        return None
 
 
 def _divided(update: Update, last: dict[str, float | None]) -> Finding | None:

@@ -11,7 +11,7 @@ from unrolled.checking.procedures.findings import Examined, exact, finding
 from unrolled.checking.procedures.given import SYMBOLS
 from unrolled.checking.procedures.iterations import Iteration
 from unrolled.checking.procedures.running import Program, Training
-from unrolled.checking.procedures.tracing import Line, Trace, same
+from unrolled.checking.procedures.tracing import Call, Line, Trace, same
 from unrolled.checking.report import Cause, Finding, Worst
 
 Array = Any
@@ -44,22 +44,34 @@ def _is_one_hot(values: Array) -> bool:
     )
 
 
-def streams(ids: Array, stream: Array) -> tuple[Array, list[list[int]]] | None:
+def streams(
+    ids: Array, stream: Array, by: int = 1, state: tuple[int, ...] = ()
+) -> tuple[Array, list[list[int]]] | None:
     """Return ids as (m, T) rows and for each the places in the stream where it can stand.
 
-    None where neither way to read the axes gives pieces of the stream.
+    With `by`, a row is every so manieth symbol. `state` is the shape of a state, which has the axis
+    m and not T. None where no way to read the axes gives pieces of the stream.
     """
     rows = ids.reshape(1, -1) if ids.ndim < 2 else ids
-    for read in (rows, rows.T):
-        places = [_places(row, stream) for row in read]
+    both = [read for read in (rows, rows.T) if len(read) in state and read.shape[1] not in state]
+    for read in both if len(both) == 1 else (rows, rows.T):
+        places = [_places(row, stream, by) for row in read]
         if all(places) and read.shape[1] > 1:
             return read, places
     return None
 
 
-def _places(row: Array, stream: Array) -> list[int]:
-    T = len(row)
-    return [p for p in range(len(stream) - T + 1) if np.array_equal(stream[p : p + T], row)]
+def _pieces(
+    ids: Array, stream: Array, by: int = 1, state: tuple[int, ...] = ()
+) -> tuple[Array, list[list[int]]] | None:
+    """What `streams` returns, where it is certain: pieces of two or three symbols are found by chance."""
+    found = streams(ids, stream, by, state)
+    return found if found and found[0].shape[1] > 3 else None
+
+
+def _places(row: Array, stream: Array, by: int = 1) -> list[int]:
+    most = len(stream) - (len(row) - 1) * by
+    return [p for p in range(most) if np.array_equal(stream[p::by][: len(row)], row)]
 
 
 def window_ids(program: Program, iteration: Iteration, role: str) -> Array | None:
@@ -102,17 +114,22 @@ def examine_windows(
         return
     if abs(xs[1] - 1) > 1e-9:
         examined.findings += _scale(program, training, done[0], x_name, X, xs[1])
-    found = streams(xs[0], training.ids)
+    state = next((v.shape for v in done[0].given(program, "state").values() if v.ndim > 1), ())
+    found = streams(xs[0], training.ids, state=state)
     if found is None or ys[0].shape != xs[0].shape:
         cut = _reshaped(program, training, done[0], x_name, X)
+        cut = cut or _reshaped(program, training, done[0], y_name, Y, "Y")
+        if ys[0].shape == xs[0].shape:
+            cut = cut or _backwards(program, training, done[0], x_name, xs[0], ys[0], state)
+            cut = cut or _coded_otherwise(program, training, done[0], x_name, xs[0], ys[0], state)
+            cut = cut or _far_apart(program, training, done[0], y_name, xs[0], ys[0], state)
         examined.findings += cut
         if not cut:
             message = "targets were not tested: the inputs are no pieces of the stream"
             examined.untestable.append(message)
         return
     read, places = found
-    targets = ys[0].reshape(1, -1) if ys[0].ndim < 2 else ys[0]
-    targets = targets if read.shape == targets.shape and _same_way(read, xs[0]) else targets.T
+    targets = _as_rows(ys[0], read, xs[0])
     wrong = _targets(read, targets, places, training.ids)
     if wrong is None:
         examined.proved.append("targets are the next symbols of the stream")
@@ -139,13 +156,14 @@ def _no_last(
 
 
 def _reshaped(
-    program: Program, training: Training, iteration: Iteration, name: str, X: Array
-) -> list[Finding]:
+    program: Program, training: Training, iteration: Iteration, name: str, X: Array,
+    quantity: str = "X",
+) -> list[Finding]:  # fmt: skip
     """A finding where the axes of the windows were exchanged by a reshape, which mixes the numbers."""
     for axes in itertools.permutations(range(X.ndim)) if X.ndim == 3 else ():
         shape = tuple(X.shape[k] for k in axes)
         found = decoded(X.reshape(shape))
-        if shape != X.shape and found and streams(found[0], training.ids):
+        if shape != X.shape and found and _pieces(found[0], training.ids):
             message = (
                 f"the windows {shape} were brought to {X.shape} by reshape, which mixes symbols and "
                 "steps: transpose exchanges axes"
@@ -153,8 +171,97 @@ def _reshaped(
             line = made_at(training, iteration, name, X)
             right = X.reshape(shape).transpose([axes.index(k) for k in range(3)])
             cause = exact("reshaped", message)
-            return [finding(program, "X", name, line, cause, worst=Worst.between(X, right))]
+            return [finding(program, quantity, name, line, cause, worst=Worst.between(X, right))]
     return []
+
+
+def _coded_otherwise(
+    program: Program, training: Training, iteration: Iteration, name: str, x: Array, y: Array,
+    state: tuple[int, ...],
+) -> list[Finding]:  # fmt: skip
+    """A finding where the inputs are the stream's symbols with their ids one off, and the targets are not."""
+    assert training.ids is not None
+    for off in (1, -1):
+        ids = (x + off) % SYMBOLS
+        found = _pieces(ids, training.ids, state=state)
+        if not found or not _among(_as_rows(y, found[0], ids), _next_symbols(found, training.ids)):
+            continue
+        counted = "as if ids began at 1" if off == 1 else "one too high"
+        message = (
+            f"the inputs are coded {counted}, the targets are not: the input of a step is not the "
+            "symbol that was the target of the step before"
+        )
+        line = made_at(training, iteration, name, iteration.given(program, "X")[name])
+        cause = exact("coded_off", message)
+        return [finding(program, "X", name, line, cause, worst=Worst.between(x, ids))]
+    return []
+
+
+def _backwards(
+    program: Program, training: Training, iteration: Iteration, name: str, x: Array, y: Array,
+    state: tuple[int, ...],
+) -> list[Finding]:  # fmt: skip
+    """A finding where the steps of a window stand in the order of falling time."""
+    assert training.ids is not None
+    for axis in range(x.ndim):
+        found = _pieces(np.flip(x, axis), training.ids, state=state)
+        if not found:
+            continue
+        read, targets = (
+            found[0][:, ::-1],
+            _as_rows(np.flip(y, axis), found[0], np.flip(x, axis))[:, ::-1],
+        )
+        if np.array_equal(targets[:, :-1], read[:, 1:]):
+            return []  # it reads backwards, and tells the symbol before
+        message = (
+            "the inputs of a window stand in the order of falling time: its first step has the symbol "
+            "that came last"
+        )
+        line = made_at(training, iteration, name, iteration.given(program, "X")[name])
+        cause = exact("backwards", message)
+        worst = Worst.between(read, found[0])
+        return [finding(program, "X", name, line, cause, worst=worst)]
+    return []
+
+
+def _far_apart(
+    program: Program, training: Training, iteration: Iteration, name: str, x: Array, y: Array,
+    state: tuple[int, ...],
+) -> list[Finding]:  # fmt: skip
+    """A finding where the inputs are every k-th symbol, and each target is the text's next one."""
+    assert training.ids is not None
+    for by in range(2, len(training.ids) // 2):
+        found = _pieces(x, training.ids, by, state)
+        if not found:
+            continue
+        read, targets = found[0], _as_rows(y, found[0], x)
+        if np.array_equal(targets[:, :-1], read[:, 1:]):
+            return []  # a task of its own
+        if not _among(targets, _next_symbols(found, training.ids, by)):
+            continue
+        message = (
+            f"the inputs of a window stand {by} symbols apart in the stream, while its targets are the "
+            "text's next symbols: the target of a step is not the input of the next one"
+        )
+        line = made_at(training, iteration, name, iteration.given(program, "Y")[name])
+        cause = exact("far_apart", message)
+        worst = Worst.between(targets[:, :-1], read[:, 1:])
+        return [finding(program, "Y", name, line, cause, worst=worst)]
+    return []
+
+
+def _as_rows(targets: Array, read: Array, ids: Array) -> Array:
+    """Targets as (m, T) rows, with the axes read as those of the inputs were."""
+    rows = targets.reshape(1, -1) if targets.ndim < 2 else targets
+    return rows if read.shape == rows.shape and _same_way(read, ids) else rows.T
+
+
+def _next_symbols(
+    found: tuple[Array, list[list[int]]], stream: Array, by: int = 1
+) -> list[list[Array]]:
+    T = found[0].shape[1]
+    steps = np.arange(T) * by + 1
+    return [[stream[p + steps] for p in ps if p + steps[-1] < len(stream)] for ps in found[1]]
 
 
 def examine_strides(
@@ -190,6 +297,15 @@ def _step(
     common = set.intersection(*({q - p for p in ps for q in qs} for ps, qs in pairs))
     steps = sorted((s for s in common if 0 < s <= 2 * T or s == -T), key=lambda s: abs(s - T))
     return (steps[0], T) if steps else None
+
+
+def follows(program: Program, training: Training, before: Iteration, now: Iteration) -> bool | None:
+    """Whether a window can begin in the stream where the one before ends; None where they are not of it."""
+    first, second = (_starts(program, training, i) for i in (before, now))
+    if not first or not second:
+        return None
+    pairs = zip(first[1], second[1], strict=False)
+    return all(any(p + first[0] in qs for p in ps) for ps, qs in pairs)
 
 
 def _loop_line(program: Program, training: Training, iteration: Iteration) -> int | None:
@@ -260,6 +376,12 @@ def _targets(
     for by in range(1, len(targets)):
         if np.array_equal(np.roll(targets, by, axis=0), expected):
             return exact("other_stream", "each stream has the targets of another stream"), expected
+        if np.array_equal(np.roll(read, by, axis=0), targets):
+            message = (
+                "targets are the inputs of another stream at the same step: they are moved along the "
+                "streams, not along time"
+            )
+            return exact("along_streams", message), expected
     if np.array_equal(targets[:, :-1], expected[:, :-1]):
         message = "the last target of a window is not the next symbol of the stream"
         return Cause("last_target", "pattern", message), expected
@@ -286,8 +408,9 @@ def other_shift(shift: int) -> str:
 
 
 def _shifted(places: list[int], shift: int, T: int, stream: Array) -> list[Array]:
+    """What stands this many symbols on; before the first symbol is the last, as Python counts."""
     starts = [p + shift for p in places]
-    return [stream[s : s + T] for s in starts if s >= 0 and s + T <= len(stream)]
+    return [np.take(stream, range(s, s + T), mode="wrap") for s in starts if s + T <= len(stream)]
 
 
 def _scale(
@@ -311,7 +434,17 @@ def made_at(training: Training, iteration: Iteration, name: str, value: Array) -
         line = among.origin(value, 0, end, name) or among.origin(value, 0, end)
         if line:
             return _shared(trace, line, value, caller, end) or line.line
-    return iteration.forward.line
+    return _handed(trace, iteration.forward, value)
+
+
+def _handed(trace: Trace, forward: Call, value: Array) -> int:
+    """The line of the outermost call around a forward pass that was given the value already, made in its arguments."""
+    around = (c for c in trace.calls if c.start <= forward.start and not 0 < c.end < forward.end)
+    for call in around:
+        given = (v for p, v in call.before.items() if p[0] in call.arguments and len(p) == 1)
+        if call.line and any(same(v, value) for v in given):
+            return call.line
+    return forward.line
 
 
 def _shared(trace: Trace, line: Line, value: Array, trains: set[str], end: int) -> int | None:
