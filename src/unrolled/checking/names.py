@@ -408,13 +408,12 @@ def _best(name: str, found: list[str], apart: set[str], taken: set[str], cell: s
     return next((q for q in free if q not in joined), (free or found)[0])
 
 
-def gradient_words(name: str) -> set[str]:
+@functools.cache
+def gradient_words(name: str) -> frozenset[str]:
     """Return what the gradient of a weight of this name may be called, without underscores."""
     word = name.lower().replace("_", "")
-    return {
-        f"{d}{word}"
-        for d in ("d", "g", "grad", "grads", "dld", "djd", "ded", "delta", "gradient", "nabla")
-    } | {f"{word}grad"}
+    leads = ("d", "g", "grad", "grads", "dld", "djd", "ded", "delta", "gradient", "nabla")
+    return frozenset({f"{d}{word}" for d in leads} | {f"{word}grad"})
 
 
 def is_parameter(quantity: str) -> bool:

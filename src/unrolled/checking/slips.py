@@ -12,7 +12,6 @@ from unrolled.checking.mending import Mended, mended, with_loop_turned
 from unrolled.checking.report import Cause, Finding
 
 Pair = tuple[Located, Finding]
-_MANY = 3  # findings, from which on one slip may be behind all of them
 
 
 def with_slips(
@@ -26,8 +25,7 @@ def with_slips(
         back = next((f for f in found if _is_inside(f, slip)), found[0])
         return [_said(replace(back, quantity=_first_back(runners[0])), runners[0], slip)]
     unsure = [located for located, finding in pairs if finding.cause.certainty != "exact"]
-    alone = bool(unsure) or len(pairs) >= _MANY
-    if alone and (slip := mended(runners, [], _near(pairs[0], runners[0], written))):
+    if unsure and (slip := mended(runners, [], _near(pairs[0], runners[0], written))):
         return [_said(found[0], runners[0], slip)]
     if len(pairs) == 1:
         return found

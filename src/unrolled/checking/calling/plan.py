@@ -235,7 +235,10 @@ class Plan:
         turned = (replace(self.layout, axes=" ".join(order)) for order in orders)
         for layouts in ([self.layout], turned):
             arrays = [layout.over_time(stack) for layout in layouts for stack in stacks]
-            if fitting := [array for array in arrays if array.shape == value.shape]:
+            fitting = [array for array in arrays if array.shape == value.shape]
+            if len(fitting) == 1:
+                return fitting[0]
+            if fitting:
                 return max(fitting, key=lambda array: int(np.isclose(array, value).sum()))
         return self.layout.over_time(stacks[0])
 

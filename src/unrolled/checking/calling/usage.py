@@ -365,6 +365,7 @@ def repeated(name: str, functions: Functions) -> bool:
     )  # fmt: skip
 
 
+@functools.cache
 def assigned_in_several_loops(f: ast.FunctionDef) -> set[str]:
     """Return the names that one loop after another assigns: `h` of the step forward, and then of the step
     backward.
