@@ -1,6 +1,7 @@
 """Where a person's names take their values from: other names, what loops go through, texts put together."""
 
 import ast
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -40,8 +41,13 @@ def unshaped(value: ast.expr) -> ast.expr:
     return value
 
 
-def assigned(f: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Yield targets with what is assigned to each: `a, b = x, y` is two."""
+@functools.cache
+def assigned(f: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
+    """Return targets with what is assigned to each: `a, b = x, y` is two."""
+    return list(_assigned(f))
+
+
+def _assigned(f: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
     for node in ast.walk(f):
         if isinstance(node, ast.Assign):
             for target in node.targets:

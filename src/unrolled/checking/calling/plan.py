@@ -239,7 +239,7 @@ class Plan:
             if len(fitting) == 1:
                 return fitting[0]
             if fitting:
-                return max(fitting, key=lambda array: int(np.isclose(array, value).sum()))
+                return max(fitting, key=lambda array: _entries_alike(array, value))
         return self.layout.over_time(stacks[0])
 
     def run(
@@ -252,6 +252,11 @@ class Plan:
         an argument in `locked` fails; KEPT stands for those that come from the forward.
         """
         return Run(self, namespace, problem, locked).all(again)
+
+
+def _entries_alike(array: Array, value: Array) -> int:
+    with np.errstate(all="ignore"):
+        return int(np.count_nonzero(np.abs(array - value) <= 1e-8 + 1e-5 * np.abs(value)))
 
 
 def _of_that_size(output: Output, truth: Truth) -> bool:

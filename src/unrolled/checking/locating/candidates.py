@@ -100,10 +100,16 @@ class Candidates:
         ):
             return False
         first = Node(node.name, handed[node.name])
-        return any(
-            event.place == place.number and self.steps[order] == first.t and self._is_there(first, order)
-            for order, event in enumerate(self.events)
-        )  # fmt: skip
+        here = self._orders.get(place.number, [])
+        return any(self.steps[k] == first.t and self._is_there(first, k) for k in here)
+
+    @cached_property
+    def _orders(self) -> dict[int, list[int]]:
+        """The numbers of the events at each place."""
+        orders: dict[int, list[int]] = defaultdict(list)
+        for order, event in enumerate(self.events):
+            orders[event.place].append(order)
+        return orders
 
     def _is_given(self, node: Node) -> bool:
         """Whether a step is given a quantity, and computes it nowhere: inputs, and the states before it."""
