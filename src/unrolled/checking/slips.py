@@ -8,10 +8,20 @@ from unrolled import notation
 from unrolled.checking.describing.findings import equation_of, said_as, source_of
 from unrolled.checking.locating.runs import Repair, Runner
 from unrolled.checking.locating.search import Located
-from unrolled.checking.mending import Mended, mended, with_loop_turned
+from unrolled.checking.mending import Mended, mended, of_structure, with_loop_turned
 from unrolled.checking.report import Cause, Finding
 
 Pair = tuple[Located, Finding]
+_OTHER = (
+    "neighbour",
+    "yours",
+    "other_step",
+    "wrapped_index",
+    "initial_state",
+    "zero",
+    "loop_bound",
+)
+"""Causes of which several may be one slip: something else stands where something is read."""
 
 
 def with_slips(
@@ -27,7 +37,10 @@ def with_slips(
     unsure = [located for located, finding in pairs if finding.cause.certainty != "exact"]
     if unsure and (slip := mended(runners, [], _near(pairs[0], runners[0], written))):
         return [_said(found[0], runners[0], slip)]
-    if len(pairs) == 1:
+    alike = all(one.cause.id in _OTHER for one in found)
+    if len(pairs) > 1 and alike and (slip := of_structure(runners, pairs[0][0].place.node)):
+        return [_said(found[0], runners[0], slip)]
+    if len(pairs) == 1 or not unsure:
         return found
     return [
         _mended(located, finding, runners, [r for r in repairs if r != located.repair])

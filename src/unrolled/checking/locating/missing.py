@@ -24,16 +24,17 @@ def missing_nodes(
     order, given = runner.order, {repair.name for repair in repairs} | runner.plan.handed
     known, stacked = _known_for_good(runner, run), stacked_nodes(run, runner)
     implied = known | order.ancestors(known, given) | order.ancestors(stacked, given) - stacked
-    wanted = order.ancestors(_targets(runner, run))
+    wanted, wrong = order.ancestors(_targets(runner, run)), _wrong_names(runner, run)
     found = [
         node for node in order.needs
-        if node in wanted - implied and not _is_zero(runner, node) and _can_be_formed(order, node, implied)
+        if node in wanted - implied and _can_be_formed(order, node, implied)
+        and (node.name in wrong or not _is_zero(runner, node))
     ]  # fmt: skip
     found.sort(key=lambda node: node in stacked and is_summed(runner, node.name))
     starts = [Node(f"{s}0") for s in sorted(runner.plan.given)]
     starts += [Node(f"d{s}_next") for s in runner.truth.initial]
     later = [
-        node for node in map(Node, sorted(_wrong_names(runner, run)))
+        node for node in map(Node, sorted(wrong))
         if node in order.needs and _can_be_formed(order, node, implied)
     ]  # fmt: skip
     later += _stacked(runner, run, implied)

@@ -308,11 +308,20 @@ class Runner:
 
 
 def node_set(run: Run, runner: Runner) -> set[Node]:
-    """Return every quantity that a run computed, each at its step: at another one it is of no use."""
+    """Return every quantity that a run computed, each at its step: at another one it is of no use. A total
+    is one where nothing is added to it any more; what a loop hands on is no more than was computed.
+    """
     found: set[Node] = set()
-    for event, nodes in zip(run.watcher.events, run.nodes, strict=True):
+    events = run.watcher.events
+    last = {event.place: order for order, event in enumerate(events)}
+    for order, (event, nodes) in enumerate(zip(events, run.nodes, strict=True)):
+        if runner.places[event.place].kind == "carried":
+            continue
         t = runner.step(event, run.watcher)
         for node in nodes:
+            total = node.t is None and node.name[:1] == "d"
+            if total and t is not None and last[event.place] != order:
+                continue
             if t is None or node.kind or node.t in (t, None):
                 found |= set(_meant(node, runner.problem.T))
     return found

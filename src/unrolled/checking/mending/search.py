@@ -38,6 +38,18 @@ def mended(runners: Sequence[Runner], repairs: Sequence[Repair], near: ast.AST) 
     return _first(family, _nearest(family, near), runners, repairs)
 
 
+def of_structure(runners: Sequence[Runner], near: ast.AST) -> Mended | None:
+    """Return the edit of where something is kept, or when it is computed, with which everything is right."""
+    family = Family(runners[0].code.plain)
+    if (own := family.statement(near)) is None:
+        return None
+    function = family.function(near)
+    inside = _by_distance(_statements(function or family.tree), own)
+    others = [s for f in _functions(family.tree) if f is not function for s in _statements(f)]
+    mends = (mend for s in (*inside, *others) for mend in structural(family, s))
+    return _first(family, mends, runners, [])
+
+
 def with_loop_turned(runners: Sequence[Runner], repairs: Sequence[Repair] = ()) -> Mended | None:
     """Return the loop that has only to run the other way round."""
     family = Family(runners[0].code.plain)
