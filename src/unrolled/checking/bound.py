@@ -29,6 +29,7 @@ class BoundPlan:
     handed: frozenset[str] = frozenset()
     fixed: Mapping[str, int] = field(default_factory=dict)
     unclear: str = ""
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cell(self) -> str:

@@ -172,9 +172,9 @@ class Check:
         for kind in self._kinds():
             self._locate_on(self._runner(kind))
         self._padded()
-        found = self._found()
-        self._raise_where_unexplained(found)
-        found += self.unlocated
+        described = self._described()
+        self._raise_where_unexplained([said for _, _, said in described])
+        found = [*self._with_slips(described), *self.unlocated]
         self.choices += self._changed()
         found += [] if self.located or self.unlocated else self._second_call()
         wrong = any(one.severity == "mistake" for one in found)
@@ -248,7 +248,8 @@ class Check:
             yield "one sequence"
         if not plan.one_step and "T" not in plan.fixed:
             yield "one step"
-        if plan.has_loss and self.choice.conventions.output == "softmax":
+        computed = plan.has_loss or any(o.quantity == "y_hat" for o in self._first.outcome.outputs)
+        if computed and self.choice.conventions.output == "softmax":
             yield from FORWARD_ONLY
 
     def _locate_on(self, runner: Runner) -> None:
@@ -379,9 +380,8 @@ class Check:
         spot = crash_spot(self.program.path, error) if "read-only" in str(error) else None
         return spot[0] if spot else None
 
-    def _found(self) -> list[Finding]:
+    def _with_slips(self, described: Sequence[tuple[str, Located, Finding]]) -> list[Finding]:
         """Return the findings, with the edits of their code that mend what no equation explains."""
-        described = self._described()
         plain = [(located, said) for kind, located, said in described if kind == "plain"]
         others = [said for kind, _, said in described if kind != "plain"]
         if not plain and not self.unlocated:

@@ -298,11 +298,12 @@ def _bias(rest: str, cell: str) -> list[str]:
 
 def other_bias(name: str, names: Iterable[str]) -> str:
     """Return, for one of two biases that are added (`b_ih` and `b_hh`), the other one's name, or ""."""
-    match = re.fullmatch(r"(b_?|bias_?)([ixh])(\w)(_l0)?", name)
+    match = re.fullmatch(r"(b_?|bias_?)([ixh])(\w?)(_l0)?", name)
     if not match:
         return ""
     before, side, rest, end = match.groups("")
-    others = [f"{before}{s}{rest}{end}" for s in ("ix" if side == "h" else "h")]
+    beside = "ix" if rest else "x"  # b_i alone is a gate's
+    others = [f"{before}{s}{rest}{end}" for s in (beside if side == "h" else "h")]
     return next((other for other in others if other in set(names)), "")
 
 
@@ -381,7 +382,15 @@ def resolve(names: Iterable[str], cell: str, known: Mapping[str, str]) -> dict[s
     doubtful = [item for item in options.items() if item[0] not in known]
     for name, found in sorted(doubtful, key=lambda item: len(item[1])):
         chosen[name] = _best(name, found, apart, set(chosen.values()), cell)
-    return chosen
+    return chosen | _added_biases(chosen)
+
+
+def _added_biases(chosen: Mapping[str, str]) -> dict[str, str]:
+    """Return the biases that are named as the weights of all gates are: `bx` and `bh` beside `Wx`, `Wh`."""
+    words = {name.lower().replace("_", ""): name for name in chosen}
+    stacked = [word[1:] for word, name in words.items() if chosen[name] in ("W_x", "W_h")]
+    biases = [words[f"b{rest}"] for rest in stacked if rest and f"b{rest}" in words]
+    return dict.fromkeys(biases, "b") if len(biases) == 2 else {}
 
 
 def _lacks_output_gate(apart: set[str]) -> bool:

@@ -77,8 +77,7 @@ def without_place(finding: Finding, runners: Sequence[Runner]) -> Finding:
     slip = mended(runners, [], near[-1]) if near else None
     if slip is None:
         return finding
-    said = _said(finding, runners[0], slip)
-    return replace(said, message=f"{finding.message}; {said.cause.message}")
+    return _said(finding, runners[0], slip)
 
 
 def _is_inside(finding: Finding, slip: Mended) -> bool:
@@ -97,7 +96,8 @@ def _first_back(runner: Runner) -> str:
 def _said(finding: Finding, runner: Runner, slip: Mended) -> Finding:
     node = slip.node
     line, column = int(getattr(node, "lineno", 0)), int(getattr(node, "col_offset", 0)) + 1
-    cause = Cause("slip", "exact", f"with {slip.words} every number is right.")
+    failed = f"{finding.cause.message.rstrip('.')}; " if finding.cause.id == "failed" else ""
+    cause = Cause("slip", "exact", f"{failed}with {slip.words} every number is right.")
     of_logits = slip.quantity == "log_y_hat"  # which a report calls ŷ, or the loss, as it was found
     quantity = said_as("" if of_logits else slip.quantity) or finding.quantity
     same = quantity == finding.quantity

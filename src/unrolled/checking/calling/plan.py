@@ -36,7 +36,7 @@ class Plan:
 
     `roles` says for each (function, argument) what it is given, `weights` what their names of weights
     stand for (in the order of their list), `containers` how an argument holds them, `sizes` what
-    their names of sizes mean. `tied`: one size is both n_x and n_y. The rest is as in the layout:
+    their names of sizes mean. `one_alphabet`: n_x is n_y, though no size says so. The rest is as in the layout:
     `labels` and `target_labels` for integers, `one_column` where there is no batch axis (m = 1),
     `one_step` where they take single steps (T = 1), `last_only` where only the last step has a target
     or a gradient from above. `fixed` are sizes that stand in the code as numbers,
@@ -64,6 +64,7 @@ class Plan:
     apart: frozenset[str] = frozenset()
     flat: frozenset[str] = frozenset()
     shared: frozenset[str] = frozenset()
+    one_alphabet: bool = False
 
     @cached_property
     def stepped(self) -> frozenset[str]:
@@ -113,6 +114,8 @@ class Plan:
     @property
     def tied(self) -> bool:
         """Whether one size of theirs is both n_x and n_y."""
+        if self.one_alphabet:
+            return True
         kinds = {
             role.removeprefix("size ") for role in (*self.roles.values(), *self.sizes.values())
         }

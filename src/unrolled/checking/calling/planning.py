@@ -123,8 +123,8 @@ def _that_run(program: Program, planners: "list[_Planner]") -> list[Plan]:
         others = planner.plans(likely=False) if least else []
         further = [(left, plan) for plan in others if (left := _left(program, plan)[0]) < least]
         if least and not any(left == 0 for left, _ in further):
-            labelled = planner.with_labels()
-            further += [(0, plan) for plan in labelled if not _left(program, plan)[0]]
+            other = [*planner.with_labels(), *planner.with_one_alphabet()]
+            further += [(0, plan) for plan in other if not _left(program, plan)[0]]
         if planner.alike:  # what is run in two ways is run in none that stops earlier
             tried = [one for one in tried if one[0] == least]
         possible += tried + further
@@ -246,6 +246,11 @@ class _Planner:
                 f"{twice[0]} stands beside the weights of single gates, so that it holds some of the "
                 "gates only, and which is not known; a binding can say it (docs/check.md)"
             )
+        if self.way.backward.is_step and {"y", "upstream"} <= {*self.roles.values()}:
+            raise _NotAPlanError(
+                f"{self.way.backward.name} takes a target and what the step after hands back: it is judged "
+                "only in what runs it over all steps"
+            )
         lacking = [f"W_{g}{s}" for g in GATES[self.cell] for s in "ax" if f"W_{g}{s}" not in held]
         if lacking:
             raise _NotAPlanError(f"nothing was recognised as the weights {', '.join(lacking)}")
@@ -260,6 +265,11 @@ class _Planner:
         """Return the likely plans with integers for targets, where nothing in the syntax says that."""
         takes_y = "y" in self.roles.values() and not self._integers("y")
         return [replace(plan, target_labels=True) for plan in self.plans() if takes_y]
+
+    def with_one_alphabet(self) -> list[Plan]:
+        """Return the likely plans with symbols of one alphabet in and out, where no size says that."""
+        plans = [plan for plan in self.plans() if plan.labels and plan.target_labels]
+        return [replace(plan, one_alphabet=True) for plan in plans if not plan.tied]
 
     def _plans(self, weights: dict[str, str], likely: bool) -> list[Plan]:
         takes_y = "y" in self.roles.values()

@@ -189,12 +189,12 @@ def _cause(
     failed = fails_at(runner, located)
     if failed and (absence := name_absence(runner, located)) is not None:
         return absence
-    if failed and (cause := name_failure(runner, located, name)).certainty == "exact":
-        return cause
-    if not seen:
-        return name_failure(runner, located, name) if run.error is not None else Cause()
+    failure = name_failure(runner, located, name) if run.error is not None else Cause()
+    if not seen or (failed and failure.certainty == "exact"):
+        return failure
     yours = _yours(*fixed[0], located)
-    return name_cause(name, seen, yours)
+    cause = name_cause(name, seen, yours)
+    return failure if failed and cause.certainty == "none" else cause
 
 
 def _yours(runner: Runner, fixed: Run, located: Located) -> Expression | None:

@@ -319,7 +319,11 @@ class Candidates:
             if name in self.runner.truth.steps[0]
         ]
         missing = {*self.missing}
-        apart = [n for n in dict.fromkeys(reads) if not missing & {n, _at_its_step(n)}]
+        computed = {node.name for node in missing}  # which is looked for where it is computed
+        apart = [
+            n for n in dict.fromkeys(reads)
+            if n.name not in computed and _at_its_step(n) not in missing
+        ]  # fmt: skip
         return [*apart, *self._joined]
 
     @property

@@ -40,10 +40,11 @@ def structural(family: Family, statement: ast.stmt) -> Iterator[Mend]:
     for target in _targets(statement):
         for rule in (_indices, _tuples):
             yield from (_exchanged(family, target, new) for new in rule(target))
-    for rule in (_assignments, _loops):
-        yield from (_exchanged(family, statement, new) for new in rule(statement))
+    in_loop = any(isinstance(node, ast.For | ast.While) for node in family.above(statement))
+    added = _added_up(statement) if in_loop or family.function(statement) is None else ()
+    for new in (*added, *_shared(statement), *_loops(statement)):
+        yield _exchanged(family, statement, new)
     yield from _of_order(family, statement)
-    yield from _of_size(family, statement)
 
 
 def narrow(family: Family, statement: ast.stmt) -> Iterator[Mend]:
@@ -73,14 +74,21 @@ def turned_loops(family: Family) -> Iterator[Mend]:
             yield from (_exchanged(family, node.iter, new) for new in _turned(node.iter))
 
 
-def _of_size(family: Family, statement: ast.stmt) -> Iterator[Mend]:
-    """Another size of what is made."""
+def of_size(family: Family, statement: ast.stmt) -> Iterator[Mend]:
+    """Yield the edits of how large what a statement makes is."""
     sizes = [node for node in _own(statement) if _use(family, node) == "size"]
-    names = (
-        _names(family, family.function(statement) or family.tree).get("size", []) if sizes else []
-    )
+    scope = family.function(statement) or family.tree
+    names = sorted({*_names(family, scope).get("size", []), *_of_shapes(scope)}) if sizes else []
     for node in sizes:
         yield from (_exchanged(family, node, new) for new in _renamed(node, names))
+
+
+def _of_shapes(scope: ast.AST) -> set[str]:
+    """The names that shapes are unpacked into: `n_y, n_a = W.shape`."""
+    shapes = [n for n in ast.walk(scope) if isinstance(n, ast.Assign)
+              and isinstance(n.value, ast.Attribute) and n.value.attr == "shape"]  # fmt: skip
+    targets = [target for n in shapes for target in n.targets]
+    return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
 
 
 def _targets(statement: ast.stmt) -> list[ast.expr]:
@@ -236,18 +244,23 @@ def _is_product(node: ast.expr) -> TypeGuard[ast.BinOp]:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
 
 
-def _assignments(node: ast.AST) -> Iterator[ast.AST]:
-    """`=` and `+=`; `a[:] = …`, which writes into what others hold, and `a = b`, which shares it."""
+def _added_up(node: ast.AST) -> Iterator[ast.AST]:
+    """`=` for `+=`, and `+=` for `=`."""
     if isinstance(node, ast.AugAssign):
         yield ast.Assign([node.target], node.value)
+    elif isinstance(node, ast.Assign) and len(node.targets) == 1:
+        if isinstance(node.targets[0], ast.Name | ast.Subscript | ast.Attribute):
+            yield ast.AugAssign(copy.copy(node.targets[0]), ast.Add(), node.value)
+
+
+def _shared(node: ast.AST) -> Iterator[ast.AST]:
+    """`a[:] = …`, which writes into what others hold, and `a = b`, which shares it."""
     if not isinstance(node, ast.Assign) or len(node.targets) != 1:
         return
     (target,) = node.targets
-    if isinstance(target, ast.Name | ast.Subscript | ast.Attribute):
-        yield ast.AugAssign(copy.copy(target), ast.Add(), node.value)
-        if isinstance(node.value, ast.Name | ast.Subscript | ast.Attribute):
-            shared = ast.Call(ast.Attribute(node.value, "copy", ast.Load()), [], [])
-            yield ast.Assign([target], shared)
+    if isinstance(node.value, ast.Name | ast.Subscript | ast.Attribute):
+        copied = ast.Call(ast.Attribute(node.value, "copy", ast.Load()), [], [])
+        yield ast.Assign([target], copied)
     if isinstance(target, ast.Subscript) and _is_whole(target.slice):
         yield ast.Assign([_stored(target.value)], node.value)
 

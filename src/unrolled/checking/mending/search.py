@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from unrolled.checking.locating.runs import Repair, Runner, WatchedCode
-from unrolled.checking.mending.edits import Mend, narrow, structural, turned_loops, wide
+from unrolled.checking.mending.edits import Mend, narrow, of_size, structural, turned_loops, wide
 from unrolled.checking.mending.trees import Family, Relative
 from unrolled.checking.recognising import Node
 from unrolled.checking.running.program import called_names
@@ -35,7 +35,8 @@ def mended(runners: Sequence[Runner], repairs: Sequence[Repair], near: ast.AST) 
     with `repairs` of other mistakes in place; None if there is none.
     """
     family = Family(runners[0].code.plain)
-    return _first(family, _nearest(family, near), runners, repairs)
+    failed = runners[0].run(repairs, quiet=True).error is not None
+    return _first(family, _nearest(family, near, failed), runners, repairs)
 
 
 def of_structure(runners: Sequence[Runner], near: ast.AST) -> Mended | None:
@@ -69,10 +70,10 @@ def _first(
     return None
 
 
-def _nearest(family: Family, near: ast.AST) -> Iterator[Mend]:
+def _nearest(family: Family, near: ast.AST, failed: bool) -> Iterator[Mend]:
     """Yield edits of the statement itself; then, of every statement, those that no equation shows: where it
     keeps what it computes, and when it does; then edits of what gives the statement's names their values
-    and of the functions that it calls; then of the rest.
+    and of the functions that it calls; then of the rest. Where it `failed` other names and sizes come first.
     """
     own, function = family.statement(near), family.function(near)
     if own is None:
@@ -84,12 +85,15 @@ def _nearest(family: Family, near: ast.AST) -> Iterator[Mend]:
     names = set().union(*map(called_names, [own, *making]))
     called = [s for f in _functions(family.tree) if f.name in names for s in _statements(f)]
     yield from narrow(family, own)
-    for statement in (*making, *inside, *others):
+    if failed:
+        yield from wide(family, own)
+    for statement in making if failed else ():
+        yield from of_size(family, statement)
+    for statement in (*inside, *others):
         yield from structural(family, statement)
-    yield from wide(family, own)
-    for statement in (*making, *called):
-        yield from narrow(family, statement)
+    for statement in (*([] if failed else [own]), *making, *called):
         yield from wide(family, statement)
+        yield from narrow(family, statement)
     for statement in (*inside, *others):
         yield from narrow(family, statement)
 

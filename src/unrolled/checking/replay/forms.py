@@ -50,7 +50,7 @@ def _forms(quantity: str, truth: Truth) -> Iterator[tuple[int, Expression]]:
             if name in defined:
                 yield depth, deeper.substituted({name: defined[name]})
                 whole = defined[name].substituted(gradients)  # tanh(z_a) worked out once more
-                yield depth, deeper.substituted({name: whole})
+                yield depth + 1, deeper.substituted({name: whole})
                 if (joined := _joined(defined[name], table)) is not None:
                     yield depth, deeper.substituted({name: joined})
         deeper = deeper.substituted(gradients)

@@ -56,6 +56,8 @@ def name_shape_error(
     for name, shape, _ in crash.turned:
         if found := crash.misshapen(name, shape):
             return crash.cause(*found, "exact")
+    if operation == "store" and operands[0].name not in (None, quantity):
+        return crash.cause("neighbour", crash.another(), "exact")
     if edited := crash.edited():
         return crash.said(edited, "exact")
     if alike := crash.of_shape():
@@ -77,7 +79,9 @@ class _Crash:
             self.turned.reverse()
         self.values, self.sizes = Values(truth), truth.problem.sizes
         self.printer = EditPrinter(truth.table)
-        self.forms = [form for depth in forms(quantity, truth, total=False) for form in depth]
+        depths = forms(quantity, truth, total=False)
+        self.forms = [form for depth in depths for form in depth]
+        self.near = [form for depth in depths[:2] for form in depth]
         self.forms += joined_gradients(quantity, truth.table)
         own = self.forms[0] if self.forms else ZERO
         self.sayer = Sayer(truth.table, quantity, total=False, own=own)
@@ -125,9 +129,14 @@ class _Crash:
             return "not_sliced", f"{text} has {self._axis(shape[0])} rows: {right} is expected"
         return "other_shape", f"{text} is {self._axes(shape)}: {right} is expected"
 
+    def another(self) -> str:
+        """Return which quantity is stored in the place of the right one."""
+        theirs, right = (self.printer.name(n) for n in (self.operands[0].name or "", self.quantity))
+        return f"{theirs} stands where {right} belongs"
+
     def strange(self) -> str:
         """Return which operand is no quantity of the equation, in whatever form."""
-        known = frozenset().union(*(form.names for form in self.forms))
+        known = frozenset().union(*(form.names for form in self.near))
         names = [name for name, _, _ in self.operands if name and name not in known]
         return f"{self.printer.name(names[0])} is not in this equation" if names and known else ""
 
