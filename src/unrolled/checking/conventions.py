@@ -17,7 +17,7 @@ from unrolled.checking import variants
 from unrolled.checking.calling import Outcome, Plan, Reading, usage
 from unrolled.checking.calling.layouts import INNER
 from unrolled.checking.problems import Conventions, Counting, Problem, Truth, shortened
-from unrolled.checking.recognising import Node, Recogniser, numbers, same
+from unrolled.checking.recognising import Node, Recogniser, laid_out, numbers, same
 from unrolled.checking.running.watching import Event
 
 Array = Any
@@ -263,6 +263,8 @@ def countings(
     of_gradients = _of_results(problem, conventions, choice, outcome, usual)
     if of_gradients is None:
         of_gradients = _of_values(problem, conventions, choice.plan, values, usual)
+    if of_gradients is None and conventions.output == "softmax":
+        of_gradients = _of_their_own(problem, values, usual)
     return [counting for counting in (of_loss, of_gradients) if counting is not None]
 
 
@@ -330,3 +332,25 @@ def _of_values(
             break
     best, count = counts.most_common(1)[0]
     return best if count else None
+
+
+def _of_their_own(
+    problem: Problem, values: Sequence[Array], usual: Mapping[float, Counting]
+) -> Counting | None:
+    """The counting of what is a share of ŷ − y for a ŷ of theirs, which may be a wrong one."""
+    n, m = problem.sizes["n_y"], problem.m
+    steps = [
+        turned
+        for value in values if value.size == n * m and n != m
+        if (turned := laid_out(value, (n, m))) is not None and np.all(np.isfinite(turned))
+    ]  # fmt: skip
+    odds = [p for p in steps if np.all(p > 0) and np.allclose(p.sum(axis=0), 1)]
+    errors = [p - problem.Y[:, :, t] for p in odds for t in range(problem.T)]
+    ratios = (_ratio(one, error) for error in errors for one in steps)
+    votes = Counter(
+        counting
+        for ratio in ratios if ratio
+        for share, counting in usual.items() if abs(ratio - share) <= 1e-7 * share
+    )  # fmt: skip
+    counted = [counting for counting in votes if counting != _UNIT]  # ŷ − y itself is on the way
+    return max(counted or votes, key=votes.__getitem__, default=None)

@@ -44,6 +44,8 @@ def structural(family: Family, statement: ast.stmt) -> Iterator[Mend]:
     added = _added_up(statement) if in_loop or family.function(statement) is None else ()
     for new in (*added, *_shared(statement), *_loops(statement)):
         yield _exchanged(family, statement, new)
+    for node in _own(statement):
+        yield from (_exchanged(family, node, new) for new in _ends(node))
     yield from _of_order(family, statement)
 
 
@@ -160,6 +162,12 @@ def _arguments(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Call(node.func, args, node.keywords)
 
 
+def _ends(node: ast.AST) -> Iterator[ast.AST]:
+    """The other end of a list: `pop()` and `pop(0)`."""
+    if isinstance(node, ast.Call) and _called(node) == "pop":
+        yield ast.Call(node.func, [] if node.args else [ast.Constant(0)], [])
+
+
 def _called(node: ast.Call) -> str:
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
@@ -248,9 +256,12 @@ def _added_up(node: ast.AST) -> Iterator[ast.AST]:
     """`=` for `+=`, and `+=` for `=`."""
     if isinstance(node, ast.AugAssign):
         yield ast.Assign([node.target], node.value)
-    elif isinstance(node, ast.Assign) and len(node.targets) == 1:
-        if isinstance(node.targets[0], ast.Name | ast.Subscript | ast.Attribute):
-            yield ast.AugAssign(copy.copy(node.targets[0]), ast.Add(), node.value)
+        return
+    target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
+    if isinstance(node, ast.Assign) and isinstance(
+        target, ast.Name | ast.Subscript | ast.Attribute
+    ):
+        yield ast.AugAssign(copy.copy(target), ast.Add(), node.value)
 
 
 def _shared(node: ast.AST) -> Iterator[ast.AST]:

@@ -7,7 +7,8 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from unrolled.checking.locating.runs import Repair, Runner, WatchedCode
+from unrolled.checking.locating.places import meant
+from unrolled.checking.locating.runs import Repair, Run, Runner, WatchedCode
 from unrolled.checking.mending.edits import Mend, narrow, of_size, structural, turned_loops, wide
 from unrolled.checking.mending.trees import Family, Relative
 from unrolled.checking.recognising import Node
@@ -175,20 +176,28 @@ class MendedCode(WatchedCode):
         mine = self._runner(runner)
         mine.places = self.places
         run = mine.run(self._moved(repairs) or [])
+        if names := _exchanged_names(mend):
+            known = {*mine.truth.steps[0]}
+            meaning = [q for name in names for q in sorted(meant(name, mine.problem.cell) & known)]
+            return Mended(mend.node, mend.words, (meaning or [""])[0])
         for node in (mend.node, *family.above(mend.node)):
-            spots = [node, *(getattr(node, f) for f in ("value", "iter") if hasattr(node, f))]
-            numbers = {
-                p.number for p in self.places if any(self._is_at(p.node, spot) for spot in spots)
-            }
-            for event, found in zip(run.watcher.events, run.nodes, strict=True):
-                known = [n for n in found if n.kind in ("", "all") and self._is_computed(n, mine)]
-                if event.place in numbers and known:
-                    return Mended(
-                        mend.node, mend.words, known[0].name, mine.step(event, run.watcher)
-                    )
+            for spot in (node, getattr(node, "value", None), getattr(node, "iter", None)):
+                if seen := self._first_known(mine, run, spot):
+                    return Mended(mend.node, mend.words, *seen)
             if isinstance(node, ast.stmt):
                 break
         return Mended(mend.node, mend.words)
+
+    def _first_known(
+        self, runner: Runner, run: Run, spot: ast.AST | None
+    ) -> tuple[str, int | None] | None:
+        """The first quantity that a run has at a spot, and its step."""
+        numbers = {p.number for p in self.places if spot is not None and self._is_at(p.node, spot)}
+        for event, found in zip(run.watcher.events, run.nodes, strict=True):
+            known = [n for n in found if n.kind != "with start" and self._is_computed(n, runner)]
+            if event.place in numbers and known:
+                return known[0].name, runner.step(event, run.watcher)
+        return None
 
     def _is_computed(self, node: Node, runner: Runner) -> bool:
         return node in runner.order.needs or node.name.removesuffix("_prev") in runner.truth.initial
@@ -205,6 +214,14 @@ class MendedCode(WatchedCode):
     def _kept(self) -> set[int]:
         """What of the family's tree is in the changed code too."""
         return {id(node) for node in ast.walk(self.plain)}
+
+
+def _exchanged_names(mend: Mend) -> list[str]:
+    """The names of targets that an edit exchanges, first to last."""
+    if not isinstance(mend.node, ast.Tuple) or not isinstance(mend.new, ast.Tuple):
+        return []
+    pairs = zip(mend.node.elts, mend.new.elts, strict=False)
+    return [ast.unparse(old) for old, new in pairs if old is not new and isinstance(old, ast.Name)]
 
 
 def _spot(node: ast.AST) -> tuple[object, ...]:

@@ -210,6 +210,9 @@ def _neighbours(node: Expression, _: str, scope: Scope) -> Iterator[Rewrite]:
     given = {"x": "y", "y": "x"}.get(node.name)
     if given in scope.table.shapes:  # where both are symbols of one alphabet
         yield Rewrite("neighbour", 1.3, _named(given, node))
+    if node.name == "y":
+        for whole in (Expression("of_all_columns", (node,), node.shape), _named("y@any", node)):
+            yield Rewrite("labels_of_all", 1.3, whole)
     if scope.wild:
         yield Rewrite("missing_factor", WILD, ONE)
 

@@ -59,6 +59,7 @@ _PHRASES = {
     "softmax_summed": "softmax's Jacobian is summed, which gives 0, in place of multiplied by dŷ: "
     + _PLACE,
     "softmax_alone": "softmax's Jacobian is not multiplied by dŷ: " + _PLACE,
+    "labels_of_all": "the labels of all are taken for each, in place of its own one: " + _PLACE,
     "shifted_otherwise": "the largest logit is not taken off as in the other places: " + _PLACE,
     "log_missing": "the logarithm is missing: " + _PLACE,
     "softmax_not_shifted": "the largest logit is not taken off before exp, which overflows: "
@@ -80,7 +81,7 @@ _TIME = {
     "beside": "%s for each t", "below": "%s for each t",
 }  # fmt: skip
 _CALLS = {
-    "shifted": "%s − max", "shifted_up": "%s + max",
+    "of_all_columns": "max_m(%s)", "shifted": "%s − max", "shifted_up": "%s + max",
     "over_all": "Σ %s", "exp": "exp(%s)", "exp_shifted": "exp(%s − max)", "log": "log(%s)", "cosh": "cosh(%s)",
     "mean_batch": "mean_m(%s)", "mean_features": "mean_n(%s)", "mean_all": "mean(%s)",
     "max_batch": "max_m(%s)", "max_features": "max_n(%s)",
@@ -137,6 +138,8 @@ class EditPrinter(Printer):
                 (base.removesuffix("_prev"), "T−2−t") if base[-5:] == "_prev" else (base, "T−1−t")
             )
             return self.style["step"] % (self.plain(of), step)
+        if moved == "any":
+            return f"max_t {super().name(base)}"
         if moved == "initial":
             return self.plain(f"{base}0")
         if moved in _CUT:

@@ -59,6 +59,7 @@ SOFTMAXES = {
 }
 MISTAKEN: dict[str, Callable[..., Array]] = {
     "exp": np.exp,
+    "of_all_columns": lambda y: np.repeat(np.max(y, axis=1, keepdims=True), np.shape(y)[1], axis=1),
     "shifted": lambda z: z - np.max(z, axis=0, keepdims=True),
     "shifted_up": lambda z: z + np.max(z, axis=0, keepdims=True),
     "exp_shifted": lambda z: np.exp(z - np.max(z, axis=0, keepdims=True)),
@@ -111,6 +112,7 @@ _ELSEWHERE: dict[str, Callable[[Any, str, int, Array], Array]] = {
         [np.zeros_like(start), start, *(step[q] for step in steps)][t]
     ),
     "first": lambda steps, q, t, start: steps[0][q],
+    "any": lambda steps, q, t, start: functools.reduce(np.maximum, [step[q] for step in steps]),
     "last": lambda steps, q, t, start: steps[-1][q],
     "reversed": lambda steps, q, t, start: (  # da_next in a loop that rises
         steps[t - 1][q.replace("_next", "_prev")] if t else np.zeros_like(steps[t][q])
