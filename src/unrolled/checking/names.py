@@ -56,7 +56,7 @@ _COMMON = {
     "a": "a h s st hidden hiddens hiddenstate hiddenstates state states anext nexth nexta hnext snext "
          "at ht hs as acur hcur hnew anew newh a1 h1 allh hout hseq aseq hlast hfinal finalstate",
     "a_prev": "aprev prevh preva hprev sprev prevstate prevs stateprev ap hp htm1 hold prevhidden "
-              "hiddenprev hprevious lasth ht1",
+              "hiddenprev hprevious lasth ht1 before previous prior",
     "a0": "a0 h0 s0 hinit inith initialstate initstate initialh hstart astart firsth hiddeninit",
     "x": "x xt xs input inputs xseq seq sequence inp xtt",
     "y_hat": "yhat ypred ytpred yhats ypreds ps p probs prob pt pred preds prediction predictions "

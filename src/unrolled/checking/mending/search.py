@@ -200,15 +200,18 @@ class MendedCode(WatchedCode):
         return None
 
     def _is_computed(self, node: Node, runner: Runner) -> bool:
-        return node in runner.order.needs or node.name.removesuffix("_prev") in runner.truth.initial
+        at_its_step = Node(node.name, node.t)
+        return (
+            at_its_step in runner.order.needs
+            or node.name.removesuffix("_prev") in runner.truth.initial
+        )
 
-    def _is_at(self, node: ast.AST, spot: object) -> bool:
+    def _is_at(self, node: ast.AST, spot: ast.AST) -> bool:
         """Whether a node of the changed code stands where one of the family's tree does."""
         if self.relative.origin(node) is spot:
             return True
-        return (
-            isinstance(spot, ast.expr) and id(spot) not in self._kept and _spot(node) == _spot(spot)
-        )
+        syntax = isinstance(spot, ast.expr | ast.stmt)
+        return syntax and id(spot) not in self._kept and _spot(node) == _spot(spot)
 
     @functools.cached_property
     def _kept(self) -> set[int]:
