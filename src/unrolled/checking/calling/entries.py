@@ -429,18 +429,22 @@ def _go_together(forward: Entry, backward: Entry) -> bool:
 
 
 def _loss(runs: list[Entry], forward: Entry, backward: Entry) -> Entry | None:
+    """Return what computes the loss between the two; one that runs the forward itself is the last resort."""
     inside = {id(f) for e in (forward, backward) for f in e.closure}
-    for entry in runs:
-        of_it = id(forward.node) in {id(f) for f in entry.closure}
-        if (
-            entry.is_loss
-            and entry.owner in ("", forward.owner)
-            and id(entry.node) not in inside
-            and not (forward.is_step and _is_of_all_steps(entry.node))
-            and not of_it
-        ):
-            return entry
-    return None
+    found = [
+        entry for entry in runs
+        if entry.is_loss
+        and entry.owner in ("", forward.owner)
+        and id(entry.node) not in inside
+        and not (forward.is_step and _is_of_all_steps(entry.node))
+    ]  # fmt: skip
+    found.sort(key=lambda entry: runs_itself(entry, forward))
+    return next((e for e in found if not (runs_itself(e, forward) and forward.is_step)), None)
+
+
+def runs_itself(loss: Entry, forward: Entry) -> bool:
+    """Return whether a loss runs the forward that it is the loss of."""
+    return any(forward.node is f for f in loss.closure)
 
 
 def _is_of_all_steps(f: ast.FunctionDef) -> bool:

@@ -17,6 +17,7 @@ from unrolled.checking.calling.entries import (
     Way,
     entries,
     last_word,
+    runs_itself,
     stored_words,
     turns,
     ways,
@@ -68,7 +69,8 @@ def plans(
                     whole = list(_of_turns(planner))
                     planner.alike = bool(whole)
                     planners += [*whole, planner]
-                    break
+                    if part.loss is None or not _runs_forward(part):
+                        break
                 except _NotAPlanError as error:
                     problems.append((way, str(error)))
     if planners:
@@ -81,6 +83,11 @@ def plans(
         "nothing here can be run as a recurrent network: looked for a forward and a backward pass "
         f"(functions, methods or one main loop), found the functions {names}{why}"
     )
+
+
+def _runs_forward(way: Way) -> bool:
+    """Whether the loss runs the forward itself: perhaps for many sequences, so that it may not fit here."""
+    return bool(way.loss and way.forward and runs_itself(way.loss, way.forward))
 
 
 def _of_turns(planner: "_Planner") -> Iterator["_Planner"]:
@@ -117,7 +124,10 @@ def _that_run(program: Program, planners: "list[_Planner]") -> list[Plan]:
     Where none of a network's gets to the end, those are tried too whose layout nothing speaks for.
     """
     possible: list[tuple[int, Plan]] = []
+    with_loss: set[int] = set()  # the backward passes that run with a loss that may not fit
     for planner in planners:
+        if id(planner.way.backward.node) in with_loss and planner.way.loss is None:
+            continue
         tried = _further_first([(*_left(program, plan), plan) for plan in planner.plans()])
         least = min(left for left, _ in tried)
         others = planner.plans(likely=False) if least else []
@@ -127,6 +137,8 @@ def _that_run(program: Program, planners: "list[_Planner]") -> list[Plan]:
             further += [(0, plan) for plan in other if not _left(program, plan)[0]]
         if planner.alike:  # what is run in two ways is run in none that stops earlier
             tried = [one for one in tried if one[0] == least]
+        if _runs_forward(planner.way) and any(left == 0 for left, _ in tried + further):
+            with_loss.add(id(planner.way.backward.node))
         possible += tried + further
     return [plan for _, plan in sorted(possible, key=lambda one: one[0])]
 
