@@ -102,6 +102,29 @@ def test_a_slip_is_named(old, new, quantity, cause, said):
     assert len(findings) == 1
 
 
+def test_what_no_step_computes_is_missing_in_the_loop():
+    """Not where its zeros are made."""
+    (missing,) = found("        dWax += dz @ x[:, :, t].T\n", "")
+    assert (missing.quantity, missing.cause.id) == ("dW_ax", "zero")
+    assert missing.source.strip() == "for t in reversed(range(T)):"
+
+
+def test_a_loss_that_runs_the_forward_itself_is_judged():
+    text = RNN.split("def rnn_backward")[0].replace("    loss = 0.0\n", "")
+    text = "\n".join(line for line in text.splitlines() if "loss +=" not in line)
+    text = text.replace("return loss, (a, y_pred, x, y)", "return y_pred, a")
+    text += """
+def loss(x, y, a0, parameters):
+    y_pred, a = rnn_forward(x, y, a0, parameters)
+    return -np.sum(y * np.log(y_pred)) / x.shape[1] / 2
+"""
+    text += "\ndef rnn_backward" + RNN.split("def rnn_backward")[1]
+    text = text.replace("rnn_backward(parameters, cache)", "rnn_backward(x, y, a0, parameters)")
+    text = text.replace("a, y_pred, x, y = cache", "y_pred, a = rnn_forward(x, y, a0, parameters)")
+    findings = examine("mine.py", text).findings
+    assert [f.quantity for f in findings if f.cause.id == "scale"] == ["loss"]
+
+
 def test_what_only_follows_is_no_finding():
     """da0 is wrong as well, and the gradients, once the loop runs the wrong way."""
     assert [f.quantity for f in found("reversed(range(T))", "range(T)")] == ["da"]

@@ -4,7 +4,6 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unrolled import notation
 from unrolled.checking.describing.findings import equation_of, said_as, source_of
 from unrolled.checking.locating.runs import Repair, Runner
 from unrolled.checking.locating.search import Located
@@ -108,5 +107,5 @@ def _said(finding: Finding, runner: Runner, slip: Mended) -> Finding:
         worst=finding.worst if same else None, shape=finding.shape if same else None,
         expected_shape=finding.expected_shape if same else "",
         equation=finding.equation if same else equation_of(runner, quantity), cause=cause,
-        message=f"{notation.entry(quantity).text}: {cause.message}",
+        message=cause.message,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from unrolled.checking.describing.absent import name_absence
 from unrolled.checking.describing.failing import fails_at, name_failure
 from unrolled.checking.describing.overflowing import name_overflow
 from unrolled.checking.describing.translating import translated
+from unrolled.checking.describing.unfilled import filling_place
 from unrolled.checking.describing.witnessing import events_at, of_part, share_place, witnesses
 from unrolled.checking.locating.missing import crashed
 from unrolled.checking.locating.places import bare, crash_spot, is_load
@@ -41,6 +43,8 @@ def finding(runner: Runner, located: Located, fixed: Sequence[tuple[Runner, Run]
     part, seen = of_part(runner, node.name, seen)
     quantity, name = _said_as(runner, located, part), _their_name(runner, place, node.name)
     cause = _cause(runner, located, fixed, part, seen)
+    if (filled := filling_place(runner, located)) is not None and cause.id == "zero":
+        place, cause = filled, replace(cause, message=f"nothing gives {name} a value: it stays 0.")
     return Finding(
         quantity=quantity, name=name, t=node.t,
         file=str(runner.program.path), line=place.line, column=place.column,

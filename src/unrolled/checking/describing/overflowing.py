@@ -13,6 +13,7 @@ from unrolled.functions import over_features, softmax
 
 Array = Any
 _SHIFT = "subtract the largest logit of each column first: softmax does not change by that"
+_BY_LABEL = "loss by label"
 _LOG = (
     "take the logarithm from the logits: log ŷ = z_y − log Σ exp(z_y), with the largest taken out"
 )
@@ -23,12 +24,20 @@ def _plain_softmax(z: Array) -> Array:
 
 
 def _forms(values: dict[str, Array]) -> Iterator[tuple[str, str, Callable[[], dict[str, Array]]]]:
-    """Yield id, sentence, and what the plain formulas give for the quantities, from one step's values."""
+    """Yield id, sentence, and what the plain formulas give for the quantities, from one step's values; the
+    loss as a product with y, where 0 · ∞ is no number, and as the target's entry, looked up.
+    """
     z, y, omega = values["z_y"], values.get("y", 0.0), values.get("omega", 0.0)
 
     def results(y_hat: Array, log_y_hat: Array) -> dict[str, Array]:
-        loss = -np.sum(omega * y * log_y_hat)
-        return {"y_hat": y_hat, "log_y_hat": log_y_hat, "loss": loss}
+        shares = omega * y * log_y_hat
+        looked_up = -np.sum(np.where(np.asarray(y) > 0, shares, 0.0))
+        return {
+            "y_hat": y_hat,
+            "log_y_hat": log_y_hat,
+            "loss": -np.sum(shares),
+            _BY_LABEL: looked_up,
+        }
 
     of_zero = "yours takes the logarithm of a probability that is 0 in floating point; "
     yield "log_of_zero", of_zero + _LOG, lambda: results(softmax(z), np.log(softmax(z)))
@@ -47,17 +56,24 @@ def name_overflow(runner: Runner, located: Located) -> Cause:
     name, truth = located.node.name, runner.truth
     events = [e for e in located.run.watcher.events if e.value is not None]
     theirs = [e.value for e in events if e.place == located.place.number]
+    theirs += [-value for value in theirs]  # of `loss -= log p`
     with np.errstate(all="ignore"):
         for step in truth.steps:
             for key, message, results in _forms(step):
-                expected = results().get(name)
-                if expected is not None and any(_alike(value, expected) for value in theirs):
+                given = results()
+                expected = [given[n] for n in _names(name) if n in given]
+                if any(_alike(value, one) for value in theirs for one in expected):
                     return Cause(key, "exact", message)
         for key, message, _ in _forms(truth.steps[0]):
             totals = [r() for step in truth.steps for k, m, r in _forms(step) if m == message]
-            if name == "loss" and any(_alike(v, sum(t["loss"] for t in totals)) for v in theirs):
-                return Cause(key, "exact", message)
+            for n in _names(name) if name == "loss" else ():
+                if any(_alike(value, sum(t[n] for t in totals)) for value in theirs):
+                    return Cause(key, "exact", message)
     return _first_overflow(runner, located)
+
+
+def _names(name: str) -> tuple[str, ...]:
+    return ("loss", _BY_LABEL) if name == "loss" else (name,)
 
 
 def _alike(value: Array, expected: Array) -> bool:

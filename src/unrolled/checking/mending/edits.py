@@ -40,8 +40,7 @@ def structural(family: Family, statement: ast.stmt) -> Iterator[Mend]:
     for target in _targets(statement):
         for rule in (_indices, _tuples):
             yield from (_exchanged(family, target, new) for new in rule(target))
-    in_loop = any(isinstance(node, ast.For | ast.While) for node in family.above(statement))
-    added = _added_up(statement) if in_loop or family.function(statement) is None else ()
+    added = _added_up(statement) if _is_begun_before(family, statement) else ()
     for new in (*added, *_shared(statement), *_loops(statement)):
         yield _exchanged(family, statement, new)
     for node in _own(statement):
@@ -250,6 +249,21 @@ def _brackets(node: ast.BinOp) -> Iterator[ast.AST]:
 
 def _is_product(node: ast.expr) -> TypeGuard[ast.BinOp]:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
+
+
+def _is_begun_before(family: Family, statement: ast.stmt) -> bool:
+    """Whether a loop goes on with what had a value before it: there it may be added up."""
+    loops = [node for node in family.above(statement) if isinstance(node, ast.For | ast.While)]
+    scope = family.function(statement) or family.tree
+    own = {ast.unparse(target).partition("[")[0] for target in _targets(statement)}
+    before = {
+        ast.unparse(target).partition("[")[0]
+        for other in ast.walk(scope)
+        if isinstance(other, ast.Assign) and loops and other.lineno < loops[-1].lineno
+        for target in other.targets
+        for target in (target.elts if isinstance(target, ast.Tuple) else [target])
+    }
+    return bool(own & before)
 
 
 def _added_up(node: ast.AST) -> Iterator[ast.AST]:

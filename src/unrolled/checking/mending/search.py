@@ -83,8 +83,10 @@ def _nearest(family: Family, near: ast.AST, failed: bool) -> Iterator[Mend]:
     others = [s for f in _functions(family.tree) if f is not function for s in _statements(f)]
     used = {n.id for n in ast.walk(own) if isinstance(n, ast.Name)}
     making = [s for s in inside if s is not own and _assigned(s) & used]
-    names = set().union(*map(called_names, [own, *making]))
-    called = [s for f in _functions(family.tree) if f.name in names for s in _statements(f)]
+    called, others_called = (
+        [s for f in _functions(family.tree) if f.name in names for s in _statements(f)]
+        for names in (called_names(own), set().union(*map(called_names, making)))
+    )
     yield from narrow(family, own)
     if failed:
         yield from wide(family, own)
@@ -92,7 +94,7 @@ def _nearest(family: Family, near: ast.AST, failed: bool) -> Iterator[Mend]:
         yield from of_size(family, statement)
     for statement in (*inside, *others):
         yield from structural(family, statement)
-    for statement in (*([] if failed else [own]), *making, *called):
+    for statement in (*called, *([] if failed else [own]), *making, *others_called):
         yield from wide(family, statement)
         yield from narrow(family, statement)
     for statement in (*inside, *others):
@@ -196,7 +198,8 @@ class MendedCode(WatchedCode):
         for event, found in zip(run.watcher.events, run.nodes, strict=True):
             known = [n for n in found if n.kind != "with start" and self._is_computed(n, runner)]
             if event.place in numbers and known:
-                return known[0].name, runner.step(event, run.watcher)
+                t = runner.step(event, run.watcher)
+                return min(known, key=lambda node: node.t != t).name, t
         return None
 
     def _is_computed(self, node: Node, runner: Runner) -> bool:
