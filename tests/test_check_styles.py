@@ -57,7 +57,7 @@ MISTAKES = {
         ("dr = drs * s * r * (1 - r)", "dr = drs * r * (1 - r)", "dz_r", "neighbour"),
     ],
     "step_pullbacks": [
-        ("dz = ds * (1 - new ** 2)", "dz = ds * (1 - s ** 2)", "dz_a", "other_step"),
+        ("dz = ds * (1 - new**2)", "dz = ds * (1 - s**2)", "dz_a", "other_step"),
     ],
     "gru_functions_in_dict": [
         ("daz = dh * (hh - h_prev)", "daz = dh * (h_prev - hh)", "du", "other_sign"),

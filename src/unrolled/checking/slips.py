@@ -11,6 +11,7 @@ from unrolled.checking.mending import Mended, mended, of_structure, with_loop_tu
 from unrolled.checking.report import Cause, Finding
 
 Pair = tuple[Located, Finding]
+_LONG = 2  # findings that are mended with all others repaired
 _OTHER = (
     "neighbour",
     "yours",
@@ -41,9 +42,10 @@ def with_slips(
         return [_said(found[0], runners[0], slip)]
     if len(pairs) == 1 or not unsure:
         return found
+    alone = unsure[:_LONG]  # each takes some time
     return [
         _mended(located, finding, runners, [r for r in repairs if r != located.repair])
-        if located in unsure
+        if located in alone
         else finding
         for located, finding in pairs
     ]

@@ -103,7 +103,8 @@ class Entry:
     @cached_property
     def gives_gradients(self) -> bool:
         """Whether gradients of weights are formed: by the names assigned, or by the function's own."""
-        if not any(isinstance(n, ast.BinOp) for f in self.closure for n in ast.walk(f)):
+        formed = any(isinstance(n, ast.BinOp) for f in self.closure for n in ast.walk(f))
+        if not formed or zeroes(self.name):
             return False  # it sets them to zero
         if self.words & _BACKWARD or self._goes_back:
             return True

@@ -63,7 +63,7 @@ class Candidates:
             return
         for place in self._failing if self._has_room(node) else ():
             for form in self._forms(node, place, None):
-                yield self._candidate(node, place, form, len(events), lazy=True)
+                yield self._candidate(node, place, form, self._began_to_fail(place), lazy=True)
         yield from self._short_loops(node)
 
     def _assigning(self, node: Node) -> Iterator[Candidate]:
@@ -157,6 +157,13 @@ class Candidates:
         elsewhere = node.name in self._held[place.number]
         repair = Repair(place.number, node.name, form, lazy, turn)
         return Candidate(node, repair, order, self._names(place, node), elsewhere)
+
+    def _began_to_fail(self, place: Place) -> int:
+        """When the statement that failed began: with its first event, if there is one."""
+        places, order = self.runner.places, len(self.events) - 1
+        if order < 0 or root(places, self.events[order].place) != root(places, place.number):
+            return order + 1
+        return self.begun[order]
 
     def _has_room(self, node: Node) -> bool:
         """Whether something failed that may be a quantity: a number, or a row of them, fits in everywhere."""

@@ -139,6 +139,9 @@ def _beside(index: ast.expr) -> Iterator[ast.expr]:
         yield index.left
         other = ast.Sub() if isinstance(index.op, ast.Add) else ast.Add()
         yield ast.BinOp(index.left, other, index.right)
+    elif isinstance(index, ast.Slice) and index.lower and index.upper:
+        for lower, upper in zip(_beside(index.lower), _beside(index.upper), strict=False):
+            yield ast.Slice(lower, upper, index.step)
     elif isinstance(index, ast.Slice) and (index.lower is None) != (index.upper is None):
         yield ast.Slice(index.upper, index.lower, index.step)
     elif isinstance(index, ast.Constant) and type(index.value) is int:

@@ -17,6 +17,7 @@ from unrolled.checking.running.watching import Watcher
 
 _MOST = 400  # edits that are tried, at some milliseconds each
 _MOST_WITH_REPAIRS = 40  # which are watched, and take longer
+_MOST_AFTER_A_CRASH = 200  # which is told by the line
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,10 @@ def mended(runners: Sequence[Runner], repairs: Sequence[Repair], near: ast.AST) 
     """
     family = Family(runners[0].code.plain)
     failed = runners[0].run(repairs, quiet=True).error is not None
-    return _first(family, _nearest(family, near, failed), runners, repairs)
+    mends = itertools.islice(
+        _nearest(family, near, failed), _MOST_AFTER_A_CRASH if failed else _MOST
+    )
+    return _first(family, mends, runners, repairs)
 
 
 def of_structure(runners: Sequence[Runner], near: ast.AST) -> Mended | None:
@@ -145,8 +149,12 @@ class MendedCode(WatchedCode):
         moved = self._moved(repairs)
         if moved is None:
             return False
-        run = self._runner(runner).run(moved, quiet=True)
-        return run.fine and {*outputs} <= {o.key for o in run.outcome.outputs}
+        try:
+            run = self._runner(runner).run(moved, quiet=True)
+        except SyntaxError:  # a `break` that is in no loop any more
+            return False
+        there = {o.key for o in run.outcome.outputs}
+        return run.fine and {*outputs} <= there and len(run.right) > 1
 
     def _runner(self, runner: Runner) -> Runner:
         mine = copy.copy(runner)
