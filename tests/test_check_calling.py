@@ -356,14 +356,19 @@ def test_sizes_that_are_written_as_numbers_are_those_of_the_problem(n_a):
     assert (report.verdict, report.findings) == ("right", ())
     assert f"n_x = 3, n_a = {n_a}, n_y = 2, m = 1, T = 4" in report.proved[0]
     assert "saturated" in report.proved[0]
-    for old, new, quantity in (
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "quantity"),
+    [
         ("1 - a[t + 1] ** 2", "1 - a[t + 1]", "dz_a"),
         ("X[:, t:t+1] +", "X[:, t-1:t] +", "z_a"),
         ("in range(4)", "in range(3)", "z_a"),
-    ):
-        assert old in text
-        wrong = examine("a.py", text.replace(old, new))
-        assert wrong.findings[0].quantity in quantity.split()
+    ],
+)
+def test_a_mistake_beside_sizes_that_are_written_as_numbers_is_found(old, new, quantity):
+    assert old in LITERAL
+    assert examine("a.py", LITERAL.replace(old, new)).findings[0].quantity == quantity
 
 
 @pytest.mark.parametrize("how", ["np.zeros((5, 1))", "0 * Waa[:, :1]"])

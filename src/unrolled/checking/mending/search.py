@@ -16,7 +16,7 @@ from unrolled.checking.running.program import called_names
 from unrolled.checking.running.watching import Watcher
 
 _MOST = 400  # edits that are tried, at some milliseconds each
-_MOST_WITH_REPAIRS = 40  # which are watched, and take longer
+_MOST_WITH_REPAIRS = 12  # which are watched, and take longer
 _MOST_AFTER_A_CRASH = 200  # which is told by the line
 
 
