@@ -1,5 +1,6 @@
 """From a file to a report: what to run, on which problems, what is wrong first, where, and why."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -217,6 +218,20 @@ class Check:
         misused = isinstance(error, AttributeError | TypeError | KeyError)
         if error is not None and unsure[:1] == [True] and (misused or all(unsure)):
             self._raise_where_strange(self._first)
+        if error is not None and not any(one.cause.certainty == "exact" for one in found[:1]):
+            self._raise_where_no_array(error)
+
+    def _raise_where_no_array(self, error: BaseException) -> None:
+        """Raise UnrolledError where something that holds arrays was given in the place of one: by us, as
+        far as can be told.
+        """
+        held = re.match(r"'(tuple|list|dict)' object has no attribute", str(error))
+        objects = isinstance(error, TypeError) and "dtype('O')" in str(error)
+        if objects or (isinstance(error, AttributeError) and held):
+            raise UnrolledError(
+                f"{self.choice.plan.describe()}: it may be meant to be called otherwise "
+                f"({type(error).__name__}: {error}); a binding can say how (docs/check.md)"
+            )
 
     def _raise_where_strange(self, run: Run) -> None:
         """Raise UnrolledError where nothing of a run is known, so that it may be called in a wrong way."""
