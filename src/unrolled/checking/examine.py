@@ -367,7 +367,7 @@ class Check:
             return []
         found = second_call(runner, run)[:1]
         if found and not second_call(runner, runner.run(again="all")):
-            where = self._where_written(KEPT)
+            where = _in_line(self._line_written(KEPT))
             self.choices.append(
                 f"what the forward keeps for the backward is changed in place{where}: a second call of "
                 "the backward needs another forward"
@@ -378,15 +378,14 @@ class Check:
     def _changed(self) -> list[str]:
         """What their code changes in the arrays that it is given: no mistake, but a choice to know of."""
         return [
-            f"{name} is changed in place{self._where_written(name)}: whoever passes it in has "
-            "other numbers afterwards"
-            for name in self._first.outcome.changed
+            f"{name} is changed in place{_in_line(line)}: whoever passes it in has other numbers afterwards"
+            for name, line in self._changed_in.items()
         ]
 
-    def _where_written(self, name: str) -> str:
-        """The line in which an argument is written to, in words; "" if none is known."""
-        line = self._line_written(name)
-        return f" in line {line}" if line else ""
+    @cached_property
+    def _changed_in(self) -> dict[str, int | None]:
+        """The line in which each argument that they change is written to, if it is known."""
+        return {name: self._line_written(name) for name in self._first.outcome.changed}
 
     def _line_written(self, name: str) -> int | None:
         """The line that fails once an argument cannot be written to; None if none does."""
@@ -403,7 +402,7 @@ class Check:
             return others
         runners = [self._runner("plain"), self._runner("other sizes")]
         self.unlocated = [without_place(one, runners) for one in self.unlocated if not plain]
-        written = next(filter(None, map(self._line_written, self._first.outcome.changed)), None)
+        written = next(filter(None, self._changed_in.values()), None)
         return [*with_slips(plain, runners, self.repairs, written), *others]
 
     def _described(self) -> list[tuple[str, Located, Finding]]:
@@ -435,6 +434,10 @@ class Check:
 
     def _others(self, located: Located) -> list[Repair]:
         return [repair for repair in self.repairs if repair != located.repair]
+
+
+def _in_line(line: int | None) -> str:
+    return f" in line {line}" if line else ""
 
 
 def _lacks(runner: Runner, located: Located) -> set[str]:

@@ -3,6 +3,8 @@
 import ast
 from dataclasses import dataclass
 
+from unrolled.checking.running.program import called_name
+
 
 @dataclass(frozen=True)
 class Summed:
@@ -47,9 +49,12 @@ def summed(node: ast.AST) -> Summed | None:
     """Return what an einsum with its letters as a text says; None of everything else."""
     if not isinstance(node, ast.Call) or not node.args:
         return None
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     first = node.args[0]
-    if name != "einsum" or not isinstance(first, ast.Constant) or not isinstance(first.value, str):
+    if (
+        called_name(node) != "einsum"
+        or not isinstance(first, ast.Constant)
+        or not isinstance(first.value, str)
+    ):
         return None
     before, arrow, after = first.value.replace(" ", "").replace("...", "").partition("->")
     letters = tuple(before.split(","))

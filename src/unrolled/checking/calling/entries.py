@@ -8,7 +8,7 @@ from functools import cached_property
 
 from unrolled.checking.calling.closures import inner_functions, without
 from unrolled.checking.names import GATES, is_parameter, meanings
-from unrolled.checking.running.program import SCRIPT, called_names
+from unrolled.checking.running.program import SCRIPT, called_names, stored_names
 
 _NOT_A_RUN = {
     "train", "training", "fit", "update", "sample", "sampling", "generate", "optimize", "optimise", "sgd",
@@ -263,7 +263,7 @@ class _Calls:
 
     def _called(self, node: ast.FunctionDef) -> Iterator[ast.FunctionDef]:
         for call in (n.func for n in ast.walk(node) if isinstance(n, ast.Call)):
-            if isinstance(call, ast.Subscript) or getattr(call, "id", "") in _local(node):
+            if isinstance(call, ast.Subscript) or getattr(call, "id", "") in stored_names(node):
                 yield from self._kept_function(node)
             elif isinstance(call, ast.Name):
                 yield from self.by_name.get(call.id, [])
@@ -277,11 +277,6 @@ class _Calls:
         """Return what `pulls[t](…)` may call: the only function that another one hands out; or objects."""
         others = [one.node for one in self.handed if node not in (one.node, *one.outer)]
         return [*(others if len(others) == 1 else []), *self.by_name.get("__call__", [])]
-
-
-def _local(f: ast.FunctionDef) -> set[str]:
-    """Return what a function gives values to, or what its loops go through: `for pull in pulls`."""
-    return {n.id for n in ast.walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def stored_words(node: ast.AST) -> Iterator[str]:

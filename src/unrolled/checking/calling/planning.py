@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import functools
 import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +38,7 @@ from unrolled.checking.names import (
     resolve,
 )
 from unrolled.checking.problems import draw
-from unrolled.checking.running.program import SCRIPT, Program, execute
+from unrolled.checking.running.program import SCRIPT, Program, execute, stored_names
 from unrolled.checking.running.surroundings import restored
 from unrolled.checking.running.watching import Watcher, instrument
 from unrolled.errors import UnrolledError
@@ -124,17 +125,19 @@ def _that_run(program: Program, planners: "list[_Planner]") -> list[Plan]:
     Where none of a network's gets to the end, those are tried too whose layout nothing speaks for.
     """
     possible: list[tuple[int, Plan]] = []
+    tree, _ = instrument(program.definitions(program.tree))
+    left_of = functools.partial(_left, program, tree)
     with_loss: set[int] = set()  # the backward passes that run with a loss that may not fit
     for planner in planners:
         if id(planner.way.backward.node) in with_loss and planner.way.loss is None:
             continue
-        tried = _further_first([(*_left(program, plan), plan) for plan in planner.plans()])
+        tried = _further_first([(*left_of(plan), plan) for plan in planner.plans()])
         least = min(left for left, _ in tried)
         others = planner.plans(likely=False) if least else []
-        further = [(left, plan) for plan in others if (left := _left(program, plan)[0]) < least]
+        further = [(left, plan) for plan in others if (left := left_of(plan)[0]) < least]
         if least and not any(left == 0 for left, _ in further):
             other = [*planner.with_labels(), *planner.with_one_alphabet()]
-            further += [(0, plan) for plan in other if not _left(program, plan)[0]]
+            further += [(0, plan) for plan in other if not left_of(plan)[0]]
         if planner.alike:  # what is run in two ways is run in none that stops earlier
             tried = [one for one in tried if one[0] == least]
         if _runs_forward(planner.way) and any(left == 0 for left, _ in tried + further):
@@ -154,12 +157,11 @@ def _further_first(tried: list[tuple[int, int, Plan]]) -> list[tuple[int, Plan]]
     return [(left, plan) for left, _, plan in tried]
 
 
-def _left(program: Program, plan: Plan) -> tuple[int, int]:
+def _left(program: Program, tree: ast.Module, plan: Plan) -> tuple[int, int]:
     """Return how much of a run is left where it stops, 0 at the end, and how much was computed. It is
     watched, for loops may have no end.
     """
     problem, watcher = problem_for(plan, "plain"), Watcher(quiet=True)
-    tree, _ = instrument(program.definitions(program.tree))
     with restored(), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stage = plan.run(execute(program, tree, watcher.hooks), problem).stage
@@ -834,8 +836,7 @@ def _read_from_outside(f: ast.FunctionDef) -> set[str]:
         return read
     own = {a.arg for n in ast.walk(f) if isinstance(n, ast.arguments)
            for a in (*n.posonlyargs, *n.args, *n.kwonlyargs)}  # fmt: skip
-    stored = {n.id for n in ast.walk(f) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return read - own - stored
+    return read - own - stored_names(f)
 
 
 def _has_batch(f: ast.FunctionDef) -> bool:

@@ -11,7 +11,7 @@ from unrolled.checking.calling.arguments import MAKERS, size_meaning
 from unrolled.checking.calling.entries import Way, last_word, stored_words
 from unrolled.checking.calling.layouts import Layout, Reading
 from unrolled.checking.names import GATES, is_parameter, meanings
-from unrolled.checking.running.program import called_names
+from unrolled.checking.running.program import called_names, stored_names
 
 _SIGNS = {"lstm": {"f", "o", "c_prev", "i"}, "gru": {"r", "u"}}
 Functions = Sequence[ast.FunctionDef]
@@ -376,8 +376,7 @@ def assigned_in_several_loops(f: ast.FunctionDef) -> set[str]:
     for loop in loops:
         nested = [n for n in ast.walk(loop) if n is not loop and n in loops]
         if id(loop) in inner or not nested:
-            stored = (n for n in ast.walk(loop) if isinstance(n, ast.Name))
-            often.update({n.id for n in stored if isinstance(n.ctx, ast.Store)})
+            often.update(stored_names(loop))
     return {name for name, count in often.items() if count > 1}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checking.locating.places import crash_spot, root
+from unrolled.checking.locating.places import crash_spot, root, spot_of
 from unrolled.checking.locating.runs import Runner
 from unrolled.checking.locating.search import Located
 from unrolled.checking.recognising import Node
@@ -62,15 +62,11 @@ def _failed(runner: Runner, located: Located) -> tuple[ast.AST, str, Sequence[as
     spot = crash_spot(runner.program.path, error)
     if spot is None:
         return None
-    line, last, column, end = spot
     for place in sorted(runner.places, key=lambda p: -p.number):
-        node = place.node
-        if (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset) == (  # type: ignore[attr-defined]
-            line, column, last, end,
-        ):  # fmt: skip
-            return node, *_operation(node)
+        if spot_of(place.node) == spot:
+            return place.node, *_operation(place.node)
     for place in runner.places:
-        if place.kind == "assigned" and place.line == line:
+        if place.kind == "assigned" and place.line == spot[0]:
             events = located.run.watcher.events[-1:]
             stored = events and events[0].place == place.number  # computed, and no room for it
             return place.node, *(("store", [place.node]) if stored else _operation(place.node))
@@ -80,13 +76,8 @@ def _failed(runner: Runner, located: Located) -> tuple[ast.AST, str, Sequence[as
 def failed_syntax(runner: Runner, error: BaseException | None) -> ast.AST | None:
     """Return the smallest expression of theirs in which something failed."""
     spot = crash_spot(runner.program.path, error)
-    for node in ast.walk(runner.code.plain) if spot else ():
-        if (
-            isinstance(node, ast.expr)
-            and (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) == spot
-        ):
-            return node
-    return None
+    expressions = (n for n in ast.walk(runner.code.plain) if isinstance(n, ast.expr))
+    return next((node for node in expressions if spot and spot_of(node) == spot), None)
 
 
 def _operation(node: ast.AST) -> tuple[str, Sequence[ast.AST]]:

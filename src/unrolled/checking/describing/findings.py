@@ -43,7 +43,7 @@ def finding(runner: Runner, located: Located, fixed: Sequence[tuple[Runner, Run]
     part, seen = of_part(runner, node.name, seen)
     quantity, name = _said_as(runner, located, part), _their_name(runner, place, node.name)
     cause = _cause(runner, located, fixed, part, seen)
-    if (filled := filling_place(runner, located)) is not None and cause.id == "zero":
+    if cause.id == "zero" and (filled := filling_place(runner, located)) is not None:
         place, cause = filled, replace(cause, message=f"nothing gives {name} a value: it stays 0.")
     return Finding(
         quantity=quantity, name=name, t=node.t,
@@ -193,8 +193,9 @@ def _cause(
     failed = fails_at(runner, located)
     if failed and (absence := name_absence(runner, located)) is not None:
         return absence
-    failure = name_failure(runner, located, name) if run.error is not None else Cause()
-    if not seen or (failed and failure.certainty == "exact"):
+    needed = run.error is not None and (failed or not seen)
+    failure = name_failure(runner, located, name) if needed else Cause()
+    if not seen or failure.certainty == "exact":
         return failure
     yours = _yours(*fixed[0], located)
     cause = name_cause(name, seen, yours)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.checking.locating.runs import Run, Runner
+from unrolled.checking.running.program import called_name
 from unrolled.checking.running.watching import Event, Place
 from unrolled.equations.expressions import Expression
 from unrolled.equations.symbols import EquationError, Symbol, expression
@@ -128,7 +129,7 @@ class _Translation:
         return left @ right if self.runner.plan.columns else right @ left
 
     def _call(self, node: ast.Call, before: int, depth: int) -> Any:
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else _name(node.func)
+        name = called_name(node)
         arguments = list(node.args)
         if isinstance(node.func, ast.Attribute) and _name(node.func.value) not in ("np", "numpy"):
             arguments.insert(0, node.func.value)

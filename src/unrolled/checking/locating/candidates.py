@@ -6,7 +6,7 @@ one is for the search to try (locating.py).
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -134,10 +134,7 @@ class Candidates:
             for k in range(len(reading.gates) - size + 1)
         ]
         T = self.runner.problem.T
-        first, last = (
-            {0, min(1, T - 1)},
-            {T - 1, max(T - 2, 0)},
-        )  # the first may be right: there a = a0
+        first, last = {0, min(1, T - 1)}, {T - 1, max(T - 2, 0)}  # one may be right: there a = a0
         stacked = [
             ([form.format("c_tilde" if g == "c" and "z" not in form else g) for g in run], t)
             for run in runs
@@ -223,7 +220,7 @@ class Candidates:
 
     def _is_entry_of(self, place: Place, name: str) -> bool:
         """Whether a place assigns to what has a weight's own name among the gradients: `grads["W"]`, `g.W`."""
-        weights: Mapping[str, str] = getattr(self.runner.plan, "weights", {})
+        weights = self.runner.plan.weights
         words = (bare(target) for target in place.targets if not target.isidentifier())
         return any(f"d{weights[word]}" == name for word in words if word in weights)
 

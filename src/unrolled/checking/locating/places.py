@@ -73,6 +73,11 @@ def bare(target: str) -> str:
 Spot = tuple[int, int, int, int]  # line, last line, column, column of the end
 
 
+def spot_of(node: ast.AST) -> Spot:
+    """Return where an expression or a statement stands."""
+    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset  # type: ignore[attr-defined]
+
+
 def crash_spot(path: Path, error: BaseException | None) -> Spot | None:
     """Return where in a file of theirs the innermost thing failed; None if nothing did, or not in it."""
     if error is None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeGuard
 
 from unrolled.checking.mending.trees import Family, Relative
+from unrolled.checking.running.program import called_name, stored_names
 
 _PRODUCTS = ("dot", "matmul")
 _REDUCTIONS = ("sum", "mean", "max")
@@ -37,7 +38,7 @@ def structural(family: Family, statement: ast.stmt) -> Iterator[Mend]:
     """Yield the edits of where a statement keeps what it computes, and of when it does: its target's index,
     the order of its targets, of lines and of loops, what it shares with others.
     """
-    for target in _targets(statement):
+    for target in targets(statement):
         for rule in (_indices, _tuples):
             yield from (_exchanged(family, target, new) for new in rule(target))
     added = _added_up(statement) if _is_begun_before(family, statement) else ()
@@ -86,13 +87,13 @@ def of_size(family: Family, statement: ast.stmt) -> Iterator[Mend]:
 
 def _of_shapes(scope: ast.AST) -> set[str]:
     """The names that shapes are unpacked into: `n_y, n_a = W.shape`."""
-    shapes = [n for n in ast.walk(scope) if isinstance(n, ast.Assign)
-              and isinstance(n.value, ast.Attribute) and n.value.attr == "shape"]  # fmt: skip
-    targets = [target for n in shapes for target in n.targets]
-    return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+    values = [n for n in ast.walk(scope) if isinstance(n, ast.Assign)]
+    shapes = [n for n in values if isinstance(n.value, ast.Attribute) and n.value.attr == "shape"]
+    return {name for n in shapes for target in n.targets for name in stored_names(target)}
 
 
-def _targets(statement: ast.stmt) -> list[ast.expr]:
+def targets(statement: ast.stmt) -> list[ast.expr]:
+    """Return what a statement assigns to, or adds to."""
     if isinstance(statement, ast.Assign):
         return statement.targets
     return [statement.target] if isinstance(statement, ast.AugAssign) else []
@@ -158,7 +159,7 @@ def _tuples(node: ast.AST) -> Iterator[ast.AST]:
 
 def _arguments(node: ast.AST) -> Iterator[ast.AST]:
     """Two arguments of a call exchanged."""
-    if isinstance(node, ast.Call) and _called(node) not in (*_PRODUCTS, "range", "zeros"):
+    if isinstance(node, ast.Call) and called_name(node) not in (*_PRODUCTS, "range", "zeros"):
         for k in range(len(node.args) - 1):
             args = [*node.args[:k], node.args[k + 1], node.args[k], *node.args[k + 2 :]]
             yield ast.Call(node.func, args, node.keywords)
@@ -166,12 +167,8 @@ def _arguments(node: ast.AST) -> Iterator[ast.AST]:
 
 def _ends(node: ast.AST) -> Iterator[ast.AST]:
     """The other end of a list: `pop()` and `pop(0)`."""
-    if isinstance(node, ast.Call) and _called(node) == "pop":
+    if isinstance(node, ast.Call) and called_name(node) == "pop":
         yield ast.Call(node.func, [] if node.args else [ast.Constant(0)], [])
-
-
-def _called(node: ast.Call) -> str:
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def _products(node: ast.AST) -> Iterator[ast.AST]:
@@ -180,7 +177,7 @@ def _products(node: ast.AST) -> Iterator[ast.AST]:
         for left, right in _operands(node.left, node.right):
             yield ast.BinOp(left, ast.MatMult(), right)
         yield ast.BinOp(node.left, ast.Mult(), node.right)
-    elif isinstance(node, ast.Call) and _called(node) in _PRODUCTS and len(node.args) == 2:
+    elif isinstance(node, ast.Call) and called_name(node) in _PRODUCTS and len(node.args) == 2:
         for pair in _operands(*node.args):
             yield ast.Call(node.func, list(pair), node.keywords)
 
@@ -203,7 +200,7 @@ def _transposed(node: ast.expr) -> ast.expr:
 
 def _reductions(node: ast.AST) -> Iterator[ast.AST]:
     """A sum over another axis, with and without keepdims."""
-    if not isinstance(node, ast.Call) or _called(node) not in _REDUCTIONS:
+    if not isinstance(node, ast.Call) or called_name(node) not in _REDUCTIONS:
         return
     keywords = {k.arg: k for k in node.keywords}
     rest = [k for k in node.keywords if k.arg not in ("axis", "keepdims")]
@@ -258,7 +255,7 @@ def _is_begun_before(family: Family, statement: ast.stmt) -> bool:
     """Whether a loop goes on with what had a value before it: there it may be added up."""
     loops = [node for node in family.above(statement) if isinstance(node, ast.For | ast.While)]
     scope = family.function(statement) or family.tree
-    own = {ast.unparse(target).partition("[")[0] for target in _targets(statement)}
+    own = {ast.unparse(target).partition("[")[0] for target in targets(statement)}
     before = {
         ast.unparse(target).partition("[")[0]
         for other in ast.walk(scope)
@@ -309,7 +306,7 @@ def _loops(node: ast.AST) -> Iterator[ast.AST]:
     """A loop turned round, or over one step more or less."""
     if isinstance(node, ast.For):
         yield from (ast.For(node.target, new, node.body, node.orelse) for new in _turned(node.iter))
-    if isinstance(node, ast.Call) and _called(node) in ("range", "arange"):
+    if isinstance(node, ast.Call) and called_name(node) in ("range", "arange"):
         for k, part in enumerate(node.args):
             for new in _beside(part):
                 yield ast.Call(node.func, [*node.args[:k], new, *node.args[k + 1 :]], [])
@@ -321,11 +318,11 @@ def _loops(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _turned(over: ast.expr) -> Iterator[ast.expr]:
-    reversing = isinstance(over, ast.Call) and _called(over) == "reversed"
+    reversing = isinstance(over, ast.Call) and called_name(over) == "reversed"
     if reversing:
         assert isinstance(over, ast.Call)
         yield from over.args[:1]
-    elif isinstance(over, ast.Call) and _called(over) == "range":
+    elif isinstance(over, ast.Call) and called_name(over) == "range":
         yield ast.Call(ast.Name("reversed", ast.Load()), [over], [])
     elif isinstance(over, ast.Subscript):
         yield over.value
@@ -376,8 +373,7 @@ def _renamed(node: ast.AST, names: Iterable[str]) -> Iterator[ast.AST]:
 def _names(family: Family, scope: ast.AST) -> dict[str, list[str]]:
     """The names that have values in a function, its arguments among them, by how they are used."""
     nodes = [n for n in ast.walk(scope) if isinstance(n, ast.Name)]
-    own = {n.id for n in nodes if isinstance(n.ctx, ast.Store)}
-    own |= {n.arg for n in ast.walk(scope) if isinstance(n, ast.arg)}
+    own = stored_names(scope) | {n.arg for n in ast.walk(scope) if isinstance(n, ast.arg)}
     used: dict[str, list[str]] = {}
     for use, name in sorted({(_use(family, n), n.id) for n in nodes if n.id in own}):
         used.setdefault(use, []).append(name)
@@ -392,7 +388,7 @@ def _use(family: Family, node: ast.AST) -> str:
     if above and isinstance(above[0], ast.Subscript):
         return "indexed" if above[0].value is node else "index"
     calls = [n for n in above[:2] if isinstance(n, ast.Call)]
-    return "size" if any(_called(call) in _SIZED for call in calls) else "value"
+    return "size" if any(called_name(call) in _SIZED for call in calls) else "value"
 
 
 def _keyed(family: Family, node: ast.AST) -> Iterator[ast.AST]:
@@ -433,7 +429,7 @@ def _applied(node: ast.AST, functions: Sequence[ast.expr]) -> Iterator[ast.AST]:
 def _functions(tree: ast.Module) -> list[ast.expr]:
     """What of one argument a file calls, and may have forgotten: np.tanh, its own sigmoid."""
     found = {ast.unparse(n.func): n.func for n in ast.walk(tree)
-             if isinstance(n, ast.Call) and len(n.args) == 1 and _called(n) not in _REDUCTIONS}  # fmt: skip
+             if isinstance(n, ast.Call) and len(n.args) == 1 and called_name(n) not in _REDUCTIONS}  # fmt: skip
     own = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
     named = ("np.tanh", "np.exp", "np.log")
     return [found[text] for text in sorted(found) if text in named or text in own]

@@ -7,9 +7,17 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from unrolled.checking.locating.places import meant
+from unrolled.checking.locating.places import meant, spot_of
 from unrolled.checking.locating.runs import Repair, Run, Runner, WatchedCode
-from unrolled.checking.mending.edits import Mend, narrow, of_size, structural, turned_loops, wide
+from unrolled.checking.mending.edits import (
+    Mend,
+    narrow,
+    of_size,
+    structural,
+    targets,
+    turned_loops,
+    wide,
+)
 from unrolled.checking.mending.trees import Family, Relative
 from unrolled.checking.recognising import Node
 from unrolled.checking.running.program import called_names
@@ -38,10 +46,8 @@ def mended(runners: Sequence[Runner], repairs: Sequence[Repair], near: ast.AST) 
     """
     family = Family(runners[0].code.plain)
     failed = runners[0].run(repairs, quiet=True).error is not None
-    mends = itertools.islice(
-        _nearest(family, near, failed), _MOST_AFTER_A_CRASH if failed else _MOST
-    )
-    return _first(family, mends, runners, repairs)
+    most = _MOST_WITH_REPAIRS if repairs else _MOST_AFTER_A_CRASH if failed else _MOST
+    return _first(family, _nearest(family, near, failed), runners, repairs, most)
 
 
 def of_structure(runners: Sequence[Runner], near: ast.AST) -> Mended | None:
@@ -49,23 +55,21 @@ def of_structure(runners: Sequence[Runner], near: ast.AST) -> Mended | None:
     family = Family(runners[0].code.plain)
     if (own := family.statement(near)) is None:
         return None
-    function = family.function(near)
-    inside = _by_distance(_statements(function or family.tree), own)
-    others = [s for f in _functions(family.tree) if f is not function for s in _statements(f)]
+    inside, others = _inside_and_others(family, own)
     mends = (mend for s in (*inside, *others) for mend in structural(family, s))
-    return _first(family, mends, runners, [])
+    return _first(family, mends, runners, [], _MOST)
 
 
-def with_loop_turned(runners: Sequence[Runner], repairs: Sequence[Repair] = ()) -> Mended | None:
+def with_loop_turned(runners: Sequence[Runner]) -> Mended | None:
     """Return the loop that has only to run the other way round."""
     family = Family(runners[0].code.plain)
-    return _first(family, turned_loops(family), runners, repairs)
+    return _first(family, turned_loops(family), runners, [], _MOST)
 
 
 def _first(
-    family: Family, mends: Iterable[Mend], runners: Sequence[Runner], repairs: Sequence[Repair]
-) -> Mended | None:
-    most = _MOST_WITH_REPAIRS if repairs else _MOST
+    family: Family, mends: Iterable[Mend], runners: Sequence[Runner], repairs: Sequence[Repair],
+    most: int,
+) -> Mended | None:  # fmt: skip
     whole = [{o.key for o in runner.run(repairs, quiet=True).outcome.outputs} for runner in runners]
     for mend in itertools.islice(mends, most):
         code = MendedCode(runners[0].code, mend.make())
@@ -80,11 +84,9 @@ def _nearest(family: Family, near: ast.AST, failed: bool) -> Iterator[Mend]:
     keeps what it computes, and when it does; then edits of what gives the statement's names their values
     and of the functions that it calls; then of the rest. Where it `failed` other names and sizes come first.
     """
-    own, function = family.statement(near), family.function(near)
-    if own is None:
+    if (own := family.statement(near)) is None:
         return
-    inside = _by_distance(_statements(function or family.tree), own)
-    others = [s for f in _functions(family.tree) if f is not function for s in _statements(f)]
+    inside, others = _inside_and_others(family, own)
     used = {n.id for n in ast.walk(own) if isinstance(n, ast.Name)}
     making = [s for s in inside if s is not own and _assigned(s) & used]
     called, others_called = (
@@ -98,11 +100,21 @@ def _nearest(family: Family, near: ast.AST, failed: bool) -> Iterator[Mend]:
         yield from of_size(family, statement)
     for statement in (*inside, *others):
         yield from structural(family, statement)
+    done = [own]
     for statement in (*called, *([] if failed else [own]), *making, *others_called):
         yield from wide(family, statement)
-        yield from narrow(family, statement)
+        yield from narrow(family, statement) if statement not in done else ()
+        done.append(statement)
     for statement in (*inside, *others):
-        yield from narrow(family, statement)
+        yield from narrow(family, statement) if statement not in done else ()
+
+
+def _inside_and_others(family: Family, own: ast.stmt) -> tuple[list[ast.stmt], list[ast.stmt]]:
+    """The statements of the function that one is in, nearest first, and those of the other functions."""
+    function = family.function(own)
+    inside = _by_distance(_statements(function or family.tree), own)
+    others = [s for f in _functions(family.tree) if f is not function for s in _statements(f)]
+    return inside, others
 
 
 def _by_distance(statements: Iterable[ast.stmt], of: ast.stmt) -> list[ast.stmt]:
@@ -121,14 +133,9 @@ def _statements(tree: ast.AST) -> list[ast.stmt]:
 
 def _assigned(statement: ast.stmt) -> set[str]:
     """The names that a statement gives values, whole or in a part."""
-    targets: list[ast.expr] = []
-    if isinstance(statement, ast.Assign):
-        targets = statement.targets
-    elif isinstance(statement, ast.AugAssign):
-        targets = [statement.target]
-    targets = [e for t in targets for e in (t.elts if isinstance(t, ast.Tuple) else [t])]
+    parts = [e for t in targets(statement) for e in (t.elts if isinstance(t, ast.Tuple) else [t])]
     names = set()
-    for target in targets:
+    for target in parts:
         while isinstance(target, ast.Subscript | ast.Attribute):
             target = target.value
         names |= {target.id} if isinstance(target, ast.Name) else set()
@@ -222,7 +229,7 @@ class MendedCode(WatchedCode):
         if self.relative.origin(node) is spot:
             return True
         syntax = isinstance(spot, ast.expr | ast.stmt)
-        return syntax and id(spot) not in self._kept and _spot(node) == _spot(spot)
+        return syntax and id(spot) not in self._kept and spot_of(node) == spot_of(spot)
 
     @functools.cached_property
     def _kept(self) -> set[int]:
@@ -236,10 +243,3 @@ def _exchanged_names(mend: Mend) -> list[str]:
         return []
     pairs = zip(mend.node.elts, mend.new.elts, strict=False)
     return [ast.unparse(old) for old, new in pairs if old is not new and isinstance(old, ast.Name)]
-
-
-def _spot(node: ast.AST) -> tuple[object, ...]:
-    return tuple(
-        getattr(node, name, None)
-        for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")
-    )

@@ -136,14 +136,19 @@ class _Check:
 
     def _signless(self, right: float) -> Finding | None:
         """Gradients of the other sign are noticed by all but a comparison of sizes."""
-        wrong = self._verdict(self._run(lambda value: changed(value, lambda g, k: -g)))
-        if wrong is None or wrong > 10 * right or wrong > 1e-3:
+        wrong = self._accepted(lambda value: changed(value, lambda g, k: -g), right)
+        if wrong is None:
             return None
         message = (
             "only sizes are compared: it accepts gradients with the other sign, as it would any others "
             f"that are as large; with them it reports {wrong:.2g}"
         )
         return self._finding(self._compare_line(), exact("signless", message))
+
+    def _accepted(self, change: Callable[[Any], Any], right: float) -> float | None:
+        """What it reports for changed gradients, where it takes them for right; None where it does not."""
+        wrong = self._verdict(self._run(change))
+        return None if wrong is None or wrong > 10 * right or wrong > 1e-3 else wrong
 
     def _overwritten(self, right: float) -> Finding | None:
         """A gradient that was worked out by differences, and is wrong, has to be noticed."""
@@ -179,8 +184,8 @@ class _Check:
 
     def _cancels(self, right: float) -> Finding | None:
         """Errors of both signs in every entry, whose sum is zero, are noticed by all but a sum of them."""
-        wrong = self._verdict(self._run(astray))
-        if wrong is None or wrong > 10 * right or wrong > 1e-3:
+        wrong = self._accepted(astray, right)
+        if wrong is None:
             return None
         message = (
             "errors of opposite sign cancel: signed differences are summed. With every entry of the "

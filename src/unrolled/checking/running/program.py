@@ -230,11 +230,15 @@ def _supplied(program: Program, name: str) -> ModuleType:
     return stand_ins.helpers(name, program.tree)
 
 
+def stored_names(node: ast.AST) -> set[str]:
+    """Return the plain names that a piece of code gives values to."""
+    names = (n for n in ast.walk(node) if isinstance(n, ast.Name))
+    return {n.id for n in names if isinstance(n.ctx, ast.Store)}
+
+
 def _assigned(node: ast.stmt) -> set[str]:
-    names = {
-        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
-    return names | ({node.name} if isinstance(node, _Function | ast.ClassDef) else set())
+    own = {node.name} if isinstance(node, _Function | ast.ClassDef) else set()
+    return stored_names(node) | own
 
 
 def _looping(tree: ast.Module) -> set[str]:
@@ -265,10 +269,15 @@ def _method(node: ast.ClassDef, name: str) -> ast.stmt | None:
     return next((n for n in node.body if isinstance(n, _Function) and n.name == name), None)
 
 
+def called_name(call: ast.Call) -> str:
+    """Return the name, or the last part of the dotted name, of what a call calls; "" where it has none."""
+    f = call.func
+    return f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "")
+
+
 def called_names(node: ast.AST) -> set[str]:
     """Return the names, or last parts of dotted names, of what is called in a piece of code."""
-    calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
-    return {f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in calls}
+    return {called_name(n) for n in ast.walk(node) if isinstance(n, ast.Call)}
 
 
 def _is_kept(node: ast.stmt, loops: set[str]) -> bool:

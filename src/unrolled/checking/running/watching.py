@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from unrolled.checking.running.program import stored_names
+
 Array = Any
 
 SEE, AFTER, LOOP, LAZY = "__see__", "__after__", "__loop__", "__lazy__"
@@ -311,7 +313,7 @@ class _Rewriter(ast.NodeTransformer):
         for statement in node.body:
             visited = self.visit(statement)
             body += visited if isinstance(visited, list) else [visited]
-            self._before |= _stored(statement) if isinstance(statement, ast.Assign) else set()
+            self._before |= stored_names(statement) if isinstance(statement, ast.Assign) else set()
         self._around, self._in_class, self._of = around, outside, of
         self._before = before
         self._functions.pop()
@@ -418,7 +420,7 @@ class _Rewriter(ast.NodeTransformer):
         """Return the body of a loop; what is read several times in it, and was assigned before it only, may
         be what should go on from round to round: it is seen when each begins.
         """
-        before, self._before = self._before, self._before - _stored(node)
+        before, self._before = self._before, self._before - stored_names(node)
         reads = [n for statement in node.body for n in ast.walk(statement)
                  if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]  # fmt: skip
         often = Counter(n.id for n in reads)
@@ -451,13 +453,6 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_arguments(self, node: ast.arguments) -> Any:
         return node
-
-
-def _stored(node: ast.AST) -> set[str]:
-    """Return the plain names that a piece of code assigns."""
-    return {
-        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
 
 
 def _is_quantity(node: ast.Attribute) -> bool:
