@@ -23,6 +23,7 @@ LEVELS = [
     {"tape", "inputs", "initialisation", "parameters", "network"},
     {"gradients", "model_file", "data"},
     {"training", "benchmark", "dls", "checking"},
+    {"explaining"},
     {"interop"},
     {"cli", "__main__"},
 ]
@@ -30,6 +31,7 @@ CORE = ("errors", "notation", "functions", "activations", "parts", "one_hot", "c
         "embedding", "batch", "equations", "engines", "unrolling", "tape", "inputs", "initialisation",
         "parameters", "network", "gradients")  # fmt: skip
 FAST = ("schedule.py", "hoisting.py", "layout.py", "operations.py", "schedule_printer.py")
+TOLD = ("entries.py", "evaluation.py", "formulas.py")  # for `explaining` alone
 
 
 def _level(room):
@@ -97,7 +99,7 @@ def test_the_core_is_an_evenings_reading():
     """Blank lines, comments and docstrings are not counted. The design's 2,500 lines were for one
     layer; without the fast engine and its schedule the core is to stay below 3,100.
     """
-    core = [path for path in FILES if _room(path) in CORE]
+    core = [path for path in FILES if _room(path) in CORE and path.name not in TOLD]
     fast = [path for path in core if path.parent.name == "numpy" or path.name in FAST]
     assert sum(map(_code_lines, core)) - sum(map(_code_lines, fast)) < 3100
     assert sum(map(_code_lines, fast)) < 1400

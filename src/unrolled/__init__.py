@@ -10,6 +10,7 @@ from unrolled import activations, dls, functions, notation
 from unrolled.cells import cell_names
 from unrolled.checking.asking import check
 from unrolled.errors import UnrolledError
+from unrolled.explaining.explanation import Explanation, explain
 from unrolled.gradients.check import gradient_check
 from unrolled.gradients.truncated import truncated_gradients
 from unrolled.model_file import load, save
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Adam", "Network", "SGD", "Tape", "UnrolledError", "activations", "cell_names", "check", "dls", "functions",
+    "Adam", "Explanation", "Network", "SGD", "Tape", "UnrolledError", "activations", "cell_names", "check", "dls", "explain", "functions",
     "gradient_check", "load", "load_data", "notation", "save", "train", "truncated_gradients",
 ]  # fmt: skip
 # scikit-learn comes in when they are used

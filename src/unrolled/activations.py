@@ -26,8 +26,8 @@ from unrolled.functions import (
 __all__ = [
     "ACTIVATIONS", "Activation", "identity", "identity_backward", "leaky_relu",
     "leaky_relu_backward", "relu", "relu_backward", "sigmoid", "sigmoid_backward", "softmax",
-    "softmax_backward", "softmax_cross_entropy_backward", "softmax_jacobian", "tanh",
-    "tanh_backward",
+    "softmax_backward", "softmax_column_jacobian", "softmax_cross_entropy_backward",
+    "softmax_jacobian", "tanh", "tanh_backward",
 ]  # fmt: skip
 
 
@@ -76,9 +76,15 @@ def softmax_jacobian(y_hat: Array) -> Array:
     """
     xp = namespace(y_hat)
     one_where_equal = xp.eye(len(y_hat), dtype=y_hat.dtype)
-    if y_hat.ndim == 2:
-        one_where_equal = one_where_equal[:, :, None]
-    return y_hat[:, None] * (one_where_equal - y_hat[None, :])
+    if y_hat.ndim == 1:
+        return softmax_column_jacobian(y_hat[:, None], one_where_equal)
+    columns = (y_hat[:, k : k + 1] for k in range(y_hat.shape[1]))
+    return xp.stack([softmax_column_jacobian(y, one_where_equal) for y in columns], -1)
+
+
+def softmax_column_jacobian(y_hat: Array, one_where_equal: Array) -> Array:
+    """Return the same (n_y, n_y) for one column (n_y, 1), from the identity matrix δ (n_y, n_y)."""
+    return y_hat * (one_where_equal - y_hat.T)
 
 
 def softmax_cross_entropy_backward(y_hat: Array, y: Array) -> Array:

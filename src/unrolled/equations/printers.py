@@ -1,4 +1,4 @@
-"""Equations as text, as LaTeX and as data. The printers know operations, and nothing of any cell."""
+"""Equations as text, LaTeX, MathML and data. The printers know operations, and nothing of any cell."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,9 +42,27 @@ LATEX = {
     "next": r"%s,\quad 0 \text{ at } t = T-1", "first": "%s",
 }  # fmt: skip
 
+MATHML = {
+    "add": "%s<mo>+</mo>%s", "subtract": "%s<mo>−</mo>%s", "multiply": "%s<mo>∘</mo>%s",
+    "scale": "%s<mspace width='.2em'/>%s", "divide": "<mfrac>%s%s</mfrac>",
+    "product": "%s<mspace width='.2em'/>%s", "negative": "<mo>−</mo>%s",
+    "transpose": "<msup>%s<mo>⊤</mo></msup>", "square": "<msup>%s<mn>2</mn></msup>",
+    "sum": "<munder><mo>∑</mo><mi>%s</mi></munder>%s", "positive": "%s<mo>&gt;</mo><mn>0</mn>",
+    "where": "<mo>{</mo><mtable><mtr><mtd>%s</mtd><mtd>%s</mtd></mtr>"
+             "<mtr><mtd>%s</mtd><mtd><mtext>else</mtext></mtd></mtr></mtable>",
+    "sigmoid": "<mi>σ</mi><mo>(</mo>%s<mo>)</mo>",
+    "log_sum_exp": "<mi>log</mi><mo>∑</mo><mi>exp</mi><mo>(</mo>%s<mo>)</mo>",
+    "call": "<mi>%s</mi><mo>(</mo>%s<mo>)</mo>", "brackets": "<mo>(</mo>%s<mo>)</mo>",
+    "step": "<mrow>%s<mo>⟨</mo><mi>%s</mi><mo>⟩</mo></mrow>", "suffix": "<msub>%s<mi>%s</mi></msub>",
+    "half": "<mn>½</mn>", "power": "<mn>%s</mn><mo>·</mo><msup><mn>10</mn><mn>%s</mn></msup>",
+    "number": "<mn>%s</mn>", "over_time": "<munder><mo>∑</mo><mi>t</mi></munder>%s",
+    "previous": "%s<mtext>, </mtext>%s<mtext> at t = 0</mtext>",
+    "next": "%s<mtext>, 0 at t = T−1</mtext>", "first": "%s", "group": "<mrow>%s</mrow>",
+}  # fmt: skip
+
 
 class Printer:
-    """Prints expressions of a table, as a person would write them, in a style: TEXT or LATEX."""
+    """Prints expressions of a table, as a person would write them, in a style: TEXT, LATEX or MATHML."""
 
     def __init__(self, table: Table, style: Mapping[str, str] = TEXT):
         self.per_step, self.style = table.per_step, style
@@ -53,6 +71,8 @@ class Printer:
     def plain(self, name: str) -> str:
         """Return the symbol of a quantity."""
         entry = notation.entry(name)
+        if self.style is MATHML:
+            return mathml_symbol(entry.text)
         return entry.text if self.style is TEXT else entry.latex
 
     def name(self, name: str, at: str = "t") -> str:
@@ -63,7 +83,7 @@ class Printer:
             return self.plain(name)
         return self.style["step"] % (
             self.plain(name),
-            at if self.style is TEXT else at.replace("−", "-"),
+            at.replace("−", "-") if self.style is LATEX else at,
         )
 
     def equation(self, equation: Equation) -> tuple[str, str]:
@@ -82,7 +102,8 @@ class Printer:
         if operation == "number" and expression.value < 0:
             own = _SUM
         mixed = {operation, around} == {"multiply", "product"}  # A B ∘ C is hard on the eye
-        return self.style["brackets"] % text if own < binding or mixed else text
+        text = self.style["brackets"] % text if own < binding or mixed else text
+        return self.style.get("group", "%s") % text
 
     def _unbracketed(self, expression: Expression) -> str:
         operation, operands, style = expression.operation, expression.operands, self.style
@@ -91,29 +112,42 @@ class Printer:
         if operation == "number":
             return self._number(expression.value)
         if operation in _AT:
-            return style[operation] % (
-                self.name(operands[0].name, at=_AT[operation]),
-                *(self.name(operand.name) for operand in operands[1:]),
-            )
+            return self.linked(expression)
         bindings = _BINDING.get(operation, (_ATOM, *(_SUM for _ in operands)))[1:]
         texts = tuple(map(self.print, operands, bindings, [operation] * len(operands)))
         if operation in ("over_batch", "over_features"):
             return style["sum"] % (operands[0].shape[operation == "over_batch"], *texts)
         if operation == "multiply" and not all(operand.shape for operand in operands):
             return style["scale"] % texts
-        if operation == "where" and style is LATEX:
+        if operation == "where" and style is not TEXT:
             texts = (texts[1], texts[0], texts[2])
         if operation in style:
             return style[operation] % texts
-        name = operation if style is TEXT else operation.replace("_", r"\_")
+        name = operation.replace("_", r"\_") if style is LATEX else operation
         return style["call"] % (name, ", ".join(texts))
+
+    def linked(self, expression: Expression) -> str:
+        """Return what ties steps together, at any step."""
+        first, *others = expression.operands
+        return self.style[expression.operation] % (
+            self.name(first.name, at=_AT[expression.operation]),
+            *(self.name(operand.name) for operand in others),
+        )
 
     def _number(self, value: float) -> str:
         """All digits, without a point where it is whole."""
         mantissa, _, exponent = repr(value).removesuffix(".0").partition("e")
         if value == 0.5:
             return self.style["half"]
-        return self.style["power"] % (mantissa, int(exponent)) if exponent else mantissa
+        if exponent:
+            return self.style["power"] % (mantissa, int(exponent))
+        return self.style.get("number", "%s") % mantissa
+
+
+def mathml_symbol(text: str) -> str:
+    """Return a symbol of the legend in MathML: W_aa with its subscript."""
+    head, _, tail = text.partition("_")
+    return f"<msub><mi>{head}</mi><mi>{tail}</mi></msub>" if tail else f"<mi>{text}</mi>"
 
 
 _HEADINGS = {

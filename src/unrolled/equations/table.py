@@ -14,6 +14,7 @@ from unrolled.equations.symbols import EquationError, Symbol, expression
 from unrolled.notation import Shape, parse_shape, shape_text
 from unrolled.parts import Function, Part, call
 
+Key = tuple[str, int | None]  # a quantity, and its step; None for what is no step's
 _RECORDED: WeakKeyDictionary[Stage, Any] = WeakKeyDictionary()
 
 
@@ -54,6 +55,15 @@ class Table:
         if name in said or not name.startswith("d") or name[1:] not in said:
             return said.get(name, notation.entry(name).meaning)
         return f"∂loss/∂{name[1:]}"
+
+    def placed(self, name: str, t: int | None) -> Key:
+        """Return where the number of a name in an equation of step t is kept: a state before it is the one
+        of the step before, or the initial one; a parameter is no step's.
+        """
+        state = name.removesuffix("_prev")
+        if name != state and state in self.step.states:
+            return (state, t - 1) if t else (f"{state}0", None)
+        return (name, None) if name in self.step.parameters else (name, t)
 
     @cached_property
     def per_step(self) -> frozenset[str]:

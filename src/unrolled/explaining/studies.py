@@ -1,0 +1,127 @@
+"""What can be learned from one calculation beyond its steps: what reaches what, and what a mistake does."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from unrolled.equations.table import Key
+from unrolled.explaining.explanation import Explanation
+from unrolled.explaining.softmax import THREE_WAYS
+
+Array = Any
+
+
+def gradients(explanation: Explanation) -> list[str]:
+    """Return the names of the gradients that are formed over all steps: dW_aa, …, da0."""
+    totals = explanation.table.of("total")
+    return [equation.name for equation in totals if equation.name != "loss"]
+
+
+@dataclass(frozen=True)
+class Switched:
+    """What becomes of every gradient when a contribution is left out: `relative` is how far each is off,
+    in parts of its largest entry; None where it is 0 both ways, infinite where only the right one is.
+    """
+
+    name: str
+    relative: dict[str, float | None]
+
+
+def contributions(explanation: Explanation) -> list[str]:
+    """Return what is added up on the way back, and is easily forgotten: da_y, da_next, dc_next."""
+    return list(explanation.table.step.recurrence.upstream)
+
+
+def switched_off(explanation: Explanation, name: str) -> Switched:
+    """Return what every gradient becomes without a contribution."""
+    as_is, values, found = explanation.computed(), explanation.computed(without={name}), {}
+    for gradient in gradients(explanation):  # both summed in the same order
+        right, wrong = as_is[gradient, None], values[gradient, None]
+        off, largest = float(np.max(np.abs(wrong - right))), float(np.max(np.abs(right)))
+        found[gradient] = off / largest if largest else None if not off else float("inf")
+    return Switched(name, found)
+
+
+def influence(explanation: Explanation, state: str = "a") -> dict[tuple[int, int], Array]:
+    """Return ∂loss⟨s⟩/∂a⟨t⟩, (n_a, m), by (s, t): how the loss of step s alone depends on the state of
+    step t ≤ s. Over all s they add up to da⟨t⟩.
+    """
+    found: dict[tuple[int, int], Array] = {}
+    for s in range(explanation.T):
+        for key, value in alone(explanation, s).items():
+            if key[0] == f"d{state}" and key[1] is not None and key[1] <= s:
+                found[s, key[1]] = value
+    return found
+
+
+def alone(explanation: Explanation, s: int) -> dict[Key, Array]:
+    """Return every number of the calculation where only the loss of step s counts."""
+    given = {
+        key: np.zeros_like(value) if key[0] == "omega" and key[1] != s else value
+        for key, value in explanation.given.items()
+    }
+    return explanation.computed(given=given)
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """A gradient that is lost: `key` is exactly 0 though what is multiplied in it, `of`, is not."""
+
+    key: Key
+    of: str
+    entries: int
+    size: int
+    lowest: float
+    highest: float
+
+
+def lost(explanation: Explanation) -> list[Saturation]:
+    """Return where gradients vanish exactly on their way back through an activation: where d of a
+    pre-activation has entries that are 0 while the gradient that reaches the activation is not.
+    """
+    found = []
+    for moment in explanation.moments:
+        name, t = moment.key
+        if moment.equation.direction != "backward" or not name.startswith("dz_") or t is None:
+            continue
+        *_, of = moment.equation.expression.leaves()
+        gone = (explanation.value(name, t) == 0) & (explanation.value(of.name, t) != 0)
+        z = np.abs(explanation.value(name[1:], t))
+        if gone.any() and gone.shape == z.shape and of.name.startswith("d"):
+            low, high = float(z[gone].min()), float(z[gone].max())
+            found.append(Saturation(moment.key, of.name, int(gone.sum()), gone.size, low, high))
+    return found
+
+
+def has_softmax(explanation: Explanation) -> bool:
+    """Whether the network ends in a softmax with cross-entropy."""
+    step = explanation.table.step
+    return step.prediction.name == "softmax" and step.loss.from_logits
+
+
+def three_ways(explanation: Explanation, t: int, sequence: int) -> dict[str, Array]:
+    """Return softmax with cross-entropy of one target: logits, probabilities, Jacobian, and the gradient
+    in three ways, all (n_y, 1) but for the Jacobian (n_y, n_y).
+    """
+    column = slice(sequence, sequence + 1)
+    given = {name: explanation.value(name, t)[:, column] for name in ("z_y", "y")}
+    given["identity"] = np.eye(explanation.sizes["n_y"])
+    with np.errstate(all="ignore"):
+        return given | THREE_WAYS.forward(given)
+
+
+def shortened(explanation: Explanation, m: int, T: int) -> Explanation:
+    """Return the explanation of the first m sequences and T steps alone, with a note that says so."""
+    if m >= explanation.m and T >= explanation.T:
+        return explanation
+    m, T = min(m, explanation.m), min(T, explanation.T)
+    steps = [explanation.tape[t] for t in range(T)]
+    X, Y = (np.stack([step[name][:, :m] for step in steps], axis=-1) for name in ("x", "y"))
+    state = {s: explanation.given[f"{s}0", None][:, :m] for s in explanation.table.step.states}
+    tape = explanation.net.tape(X, Y, state, reduction=explanation.reduction)
+    note = (
+        f"The first {m} of {explanation.m} sequences and the first {T} of {explanation.T} steps, as a "
+        "calculation of their own: its loss and gradients are not those of all."
+    )
+    return replace(explanation, tape=tape, notes=(*explanation.notes, note))

@@ -1,0 +1,76 @@
+"""How numbers, arrays, shapes and equations are written, wherever a calculation is told."""
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from unrolled.equations.evaluation import Moment
+from unrolled.equations.expressions import Expression
+from unrolled.equations.printers import Printer
+from unrolled.equations.table import Equation, Table
+from unrolled.explaining.explanation import Explanation
+
+Array = Any
+DIGITS = 4
+
+
+def number(value: float, digits: int = DIGITS) -> str:
+    """Return a number in at most `digits` digits, with a true minus: −0.0312, 1.2e−17, 0, NaN."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    mantissa, _, exponent = f"{value + 0.0:.{digits}g}".partition("e")
+    text = f"{mantissa}e{int(exponent)}" if exponent else mantissa
+    return text.replace("-", "−")
+
+
+def shape(array: Array, times: str = "×") -> str:
+    """Return `4×2`."""
+    return times.join(map(str, np.shape(array)))
+
+
+class StepPrinter(Printer):
+    """Prints the equations of one step, t, with something in the places of the quantities.
+
+    `leaf(name, t)` says what: the symbol (`symbol` below), the shape, the numbers; t is None for a parameter.
+    `zero` stands for what comes back from the step after the last.
+    """
+
+    def __init__(
+        self, table: Table, style: Mapping[str, str], t: int | None, T: int,
+        leaf: Callable[[str, int | None], str] | None = None, zero: str = "0",
+    ):  # fmt: skip
+        super().__init__(table, style)
+        self.table, self.t, self.T, self.zero = table, t, T, zero
+        self.leaf = leaf or self.symbol
+
+    def name(self, name: str, at: str = "t") -> str:
+        """Return what stands for a quantity."""
+        return self.leaf(*self.table.placed(name, self.t))
+
+    def symbol(self, name: str, t: int | None) -> str:
+        """Return a symbol, with the number of its step."""
+        return self.plain(name) if t is None else self.style["step"] % (self.plain(name), t)
+
+    def left(self, equation: Equation) -> str:
+        """Return what stands for the left side."""
+        return self.leaf(equation.name, self.t)
+
+    def linked(self, expression: Expression) -> str:
+        """Return what another step, or all of them, gave."""
+        name = expression.operands[0].name
+        if expression.operation == "over_time":
+            steps = [self.leaf(name, t) for t in range(self.T)]
+            return functools.reduce(lambda a, b: self.style["add"] % (a, b), steps)
+        t = 0 if self.t is None else self.t + 1
+        return self.leaf(name, t) if t < self.T else self.zero
+
+
+def equation(
+    moment: Moment, explanation: Explanation, style: Any, leaf: Any = None, zero: str = "0"
+) -> tuple[str, str]:
+    """Return both sides of a moment's equation; `leaf(name, t)` says what stands for the quantities."""
+    printer = StepPrinter(explanation.table, style, moment.t, explanation.T, leaf, zero)
+    return printer.left(moment.equation), printer.print(moment.equation.expression)
