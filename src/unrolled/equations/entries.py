@@ -121,7 +121,7 @@ class Grid:
         return _each("less", other, self)
 
     def __le__(self, other: Any) -> "Grid":
-        return _each("not", _each("less", other, self))
+        return _each("at_most", self, other)
 
 
 def _reaches_over(scalar: Scalar) -> bool:

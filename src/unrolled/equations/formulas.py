@@ -11,12 +11,12 @@ SPREADSHEET = {
     "add": "(%s+%s)", "subtract": "(%s-%s)", "multiply": "%s*%s", "divide": "(%s/(%s))",
     "negative": "(-%s)", "square": "((%s)^2)", "exp": "EXP(%s)", "log": "LN(%s)",
     "log1p": "LN(1+%s)", "tanh": "TANH(%s)", "where": "IF(%s,%s,%s)", "less": "%s<%s",
-    "not": "NOT(%s)", "sum": "(%s)", "largest": "MAX(%s)",
+    "at_most": "%s<=%s", "sum": "(%s)", "largest": "MAX(%s)",
 }  # fmt: skip
 
 PYTHON = {
     **SPREADSHEET, "square": "((%s)**2)", "exp": "exp(%s)", "log": "log(%s)", "log1p": "log1p(%s)",
-    "tanh": "tanh(%s)", "where": "(%s and [%s] or [%s])[0]", "less": "(%s<%s)", "not": "(not %s)",
+    "tanh": "tanh(%s)", "where": "(%s and [%s] or [%s])[0]", "less": "(%s<%s)", "at_most": "(%s<=%s)",
     "largest": "max(%s)",
 }  # fmt: skip
 

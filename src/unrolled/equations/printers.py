@@ -44,20 +44,21 @@ LATEX = {
 
 MATHML = {
     "add": "%s<mo>+</mo>%s", "subtract": "%s<mo>−</mo>%s", "multiply": "%s<mo>∘</mo>%s",
-    "scale": "%s<mspace width='.2em'/>%s", "divide": "<mfrac>%s%s</mfrac>",
+    "scale": "%s<mspace width='.2em'/>%s", "divide": "<mfrac><mrow>%s</mrow><mrow>%s</mrow></mfrac>",
     "product": "%s<mspace width='.2em'/>%s", "negative": "<mo>−</mo>%s",
-    "transpose": "<msup>%s<mo>⊤</mo></msup>", "square": "<msup>%s<mn>2</mn></msup>",
+    "transpose": "<msup><mrow>%s</mrow><mo>⊤</mo></msup>",
+    "square": "<msup><mrow>%s</mrow><mn>2</mn></msup>",
     "sum": "<munder><mo>∑</mo><mi>%s</mi></munder>%s", "positive": "%s<mo>&gt;</mo><mn>0</mn>",
     "where": "<mo>{</mo><mtable><mtr><mtd>%s</mtd><mtd>%s</mtd></mtr>"
              "<mtr><mtd>%s</mtd><mtd><mtext>else</mtext></mtd></mtr></mtable>",
     "sigmoid": "<mi>σ</mi><mo>(</mo>%s<mo>)</mo>",
     "log_sum_exp": "<mi>log</mi><mo>∑</mo><mi>exp</mi><mo>(</mo>%s<mo>)</mo>",
     "call": "<mi>%s</mi><mo>(</mo>%s<mo>)</mo>", "brackets": "<mo>(</mo>%s<mo>)</mo>",
-    "step": "<mrow>%s<mo>⟨</mo><mi>%s</mi><mo>⟩</mo></mrow>", "suffix": "<msub>%s<mi>%s</mi></msub>",
+    "step": "%s<mtext>⟨%s⟩</mtext>", "suffix": "<msub>%s<mi>%s</mi></msub>",
     "half": "<mn>½</mn>", "power": "<mn>%s</mn><mo>·</mo><msup><mn>10</mn><mn>%s</mn></msup>",
     "number": "<mn>%s</mn>", "over_time": "<munder><mo>∑</mo><mi>t</mi></munder>%s",
     "previous": "%s<mtext>, </mtext>%s<mtext> at t = 0</mtext>",
-    "next": "%s<mtext>, 0 at t = T−1</mtext>", "first": "%s", "group": "<mrow>%s</mrow>",
+    "next": "%s<mtext>, 0 at t = T−1</mtext>", "first": "%s",
 }  # fmt: skip
 
 
@@ -102,8 +103,7 @@ class Printer:
         if operation == "number" and expression.value < 0:
             own = _SUM
         mixed = {operation, around} == {"multiply", "product"}  # A B ∘ C is hard on the eye
-        text = self.style["brackets"] % text if own < binding or mixed else text
-        return self.style.get("group", "%s") % text
+        return self.style["brackets"] % text if own < binding or mixed else text
 
     def _unbracketed(self, expression: Expression) -> str:
         operation, operands, style = expression.operation, expression.operands, self.style

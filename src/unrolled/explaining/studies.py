@@ -64,6 +64,23 @@ def alone(explanation: Explanation, s: int) -> dict[Key, Array]:
     return explanation.computed(given=given)
 
 
+def products(explanation: Explanation, parameter: str) -> Array:
+    """Return what each sequence at each step adds to a parameter's gradient: its shape, then (m, T).
+
+    Summed over the sequences they are the shares of the steps, summed over both the gradient.
+    """
+    table, found = explanation.table, []
+    equation = next(e for e in table.of("backward") if e.name == f"d{parameter}")
+    for t in range(explanation.T):
+        known = {name: explanation.value(name, t) for name in equation.expression.names}
+        columns = (
+            {n: v[:, k : k + 1] if table.shapes[n][1] == "m" else v for n, v in known.items()}
+            for k in range(explanation.m)
+        )
+        found.append(np.stack([equation.expression.value_of(of) for of in columns], axis=-1))
+    return np.stack(found, axis=-1)
+
+
 @dataclass(frozen=True)
 class Saturation:
     """A gradient that is lost: `key` is exactly 0 though what is multiplied in it, `of`, is not."""

@@ -1,0 +1,61 @@
+"""Numbers and equations in MathML: matrices whose every entry can be found, pointed at and renewed."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from unrolled.equations.evaluation import Moment
+from unrolled.equations.printers import MATHML
+from unrolled.equations.table import Key
+from unrolled.explaining import writing
+from unrolled.explaining.explanation import Explanation
+from unrolled.explaining.page.data import axes_of, key_text
+from unrolled.explaining.page.selection import Selection
+
+Array = Any
+
+
+class Matrices:
+    """Writes the matrices of an explanation, those rows and columns that are shown."""
+
+    def __init__(self, explanation: Explanation, selection: Selection):
+        self.explanation, self.selection = explanation, selection
+
+    def of(self, name: str, t: int | None) -> str:
+        """Return a quantity of the calculation."""
+        value = self.explanation.value(name, t)
+        rows, columns = map(self.selection.indices, axes_of(self.explanation, (name, t)))
+        return matrix(value, key_text((name, t)), rows, columns)
+
+    def theirs(self, key: Key) -> str:
+        """Return what a person's program has for it; "" where that is right."""
+        theirs = self.explanation.theirs
+        if theirs is None or key not in theirs.values:
+            return ""
+        rows, columns = map(self.selection.indices, axes_of(self.explanation, key))
+        return matrix(np.asarray(theirs.values[key], float), "", rows, columns)
+
+    def equation(self, moment: Moment) -> tuple[str, str]:
+        """Return both sides of a moment's equation with its numbers."""
+        return writing.equation(moment, self.explanation, MATHML, self.of, "<mn>0</mn>")
+
+
+def matrix(value: Array, key: str, rows: Sequence[int], columns: Sequence[int]) -> str:
+    """Return an array (n, m) as a matrix, of those rows and columns, with dots where some are missing."""
+    lines = []
+    for i in rows:
+        cells = (f"<mtd><mn>{writing.number(value[i, j])}</mn></mtd>" for j in columns)
+        dots = "<mtd class='more'><mo>…</mo></mtd>" if len(columns) < value.shape[1] else ""
+        lines.append(f"<mtr>{''.join(cells)}{dots}</mtr>")
+    if len(rows) < len(value):
+        lines.append("<mtr class='more'><mtd><mo>⋮</mo></mtd></mtr>")
+    cut = _attribute("rows", rows, len(value)) + _attribute("columns", columns, value.shape[1])
+    of = f' data-of="{escape(key)}"' if key else ""
+    table = f"<mtable{of}{cut}>{''.join(lines)}</mtable>"
+    return f"<mo>[</mo>{table}<mo>]</mo>" if value.size > 1 else table
+
+
+def _attribute(name: str, indices: Sequence[int], size: int) -> str:
+    return "" if len(indices) == size else f' data-{name}="{",".join(map(str, indices))}"'

@@ -1,0 +1,111 @@
+// What the page is at: which step, what was changed, what is switched off; and all numbers that follow.
+
+import { Calculation, keyOf } from "./calculation.js";
+import { proved } from "./proof.js";
+
+const QUICK = 60; // milliseconds that one evaluation may take for the losses of each step alone
+
+export class State {
+  constructor(told) {
+    this.told = told;
+    this.calculation = new Calculation(told);
+    this.original = this.values = this.calculation.given;
+    this.given = new Map(this.original);
+    this.edits = new Map(); // "key i j" -> what it was
+    this.without = new Set();
+    this.proof = null;
+    this.stale = false; // whether the table of losses alone is older than the numbers
+    this.moments = told.shown.map((n) => {
+      const [index, t] = told.order[n];
+      const { name, direction } = told.equations[index];
+      const forward = direction === "forward" || name === "loss";
+      return { key: keyOf(name, t), name, t, way: forward ? "forward" : "backward" };
+    });
+    this.at = 0;
+  }
+
+  get changed() {
+    return this.edits.size > 0 || this.without.size > 0;
+  }
+
+  /** Put another number for an entry of what is given, and compute all that follows. */
+  edit(key, i, j, value) {
+    const id = `${key} ${i} ${j}`;
+    const before = this.given.get(key).at(i, j);
+    if (before === value) return;
+    if (!this.edits.has(id)) this.edits.set(id, { key, i, j, before });
+    if (this.edits.get(id).before === value) this.edits.delete(id);
+    this.given.set(key, this.given.get(key).with(i, j, value));
+    this.compute();
+  }
+
+  /** Switch a contribution off, or on again. */
+  toggle(name) {
+    if (!this.without.delete(name)) this.without.add(name);
+    this.compute();
+  }
+
+  /** Go back to the numbers that came. */
+  reset() {
+    this.edits.clear();
+    this.without.clear();
+    this.given = new Map(this.original);
+    this.compute();
+  }
+
+  compute() {
+    if (!this.changed) {
+      Object.assign(this, { values: this.original, proof: null, stale: false });
+      this.values = new Map([...this.original, ...this.alone(this.original)]);
+      return;
+    }
+    const begun = performance.now();
+    const given = new Map(this.given);
+    const values = this.calculation.evaluate(given, { without: this.without });
+    this.stale = performance.now() - begun > QUICK;
+    this.values = this.stale ? values : new Map([...values, ...this.alone(given)]);
+    this.proof = proved(this.calculation, this.values, this.told.gradients);
+  }
+
+  /** ∂loss⟨s⟩/∂ of the states, from the loss of each step s alone. */
+  alone(given) {
+    const found = new Map();
+    if (!this.told.editable) return found;
+    for (const s of this.told.steps) {
+      const values = this.calculation.evaluate(given, { only: s, without: this.without });
+      for (const state of this.told.states) {
+        for (const t of this.told.steps) {
+          found.set(`only ${s}/${t}:d${state}`, values.get(`${t}:d${state}`));
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Softmax with cross-entropy alone, of one target: the equations of that study on its numbers. */
+  ways(t, sequence) {
+    const column = (key) => {
+      const from = this.values.get(key);
+      const made = Float64Array.from({ length: from.n }, (_, i) => from.at(i, sequence));
+      return Object.assign(Object.create(Object.getPrototypeOf(from)), { n: from.n, m: 1, data: made });
+    };
+    const found = new Map([["z_y", column(`${t}:z_y`)], ["y", column(`${t}:y`)]]);
+    const identity = found.get("y").n;
+    const ones = Float64Array.from({ length: identity ** 2 }, (_, k) => Number(k % (identity + 1) === 0));
+    found.set("identity", Object.assign(column(`${t}:y`), { m: identity, data: ones }));
+    for (const equation of this.told.three_ways) {
+      found.set(equation.name, this.calculation.matrix(equation, null, found, false));
+    }
+    return new Map([...found].map(([name, matrix]) => [`ways:${name}`, matrix]));
+  }
+
+  /** How far a gradient is off without a contribution, relative to its largest entry. */
+  off(name, right, wrong) {
+    let [off, largest] = [0, 0];
+    for (const [k, value] of right.get(name).data.entries()) {
+      off = Math.max(off, Math.abs(value - wrong.get(name).data[k]));
+      largest = Math.max(largest, Math.abs(value));
+    }
+    return largest ? off / largest : off ? Infinity : null;
+  }
+}
