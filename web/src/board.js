@@ -21,7 +21,7 @@ export function board(state) {
   }
   const scroll = element("div", { className: "scroll", tabIndex: 0 }, table);
   scroll.setAttribute("role", "region");
-  scroll.setAttribute("aria-label", "all numbers so far");
+  scroll.setAttribute("aria-label", "the board of numbers");
   made.append(
     element("h2", { id: "board-title" }, "All numbers so far"),
     element("p", {}, "What has been computed up to this step; the rest fills in as you go on."),

@@ -141,6 +141,8 @@ export class Calculation {
       const terms = Array.from({ length: this.T }, (_, s) => this.bound(body, s, values, at));
       return () => terms.reduce((total, term) => total + term(), 0);
     }
+    const products = operation === "sum" && this.boundProducts(index, axis, body, t, values, at);
+    if (products) return products;
     const [size, term] = [this.size(axis), this.bound(body, t, values, at)];
     const largest = operation === "largest";
     return () => {
@@ -149,6 +151,25 @@ export class Calculation {
         result = largest ? Math.max(result, term()) : result + term();
       }
       return result;
+    };
+  }
+  /** A sum of products of two entries, as in a product of matrices, without a call for each of them. */
+  boundProducts(index, axis, [operation, left, right], t, values, at) {
+    if (operation !== "multiply" || left[0] !== "entry" || right[0] !== "entry") return null;
+    const walks = [left, right].map(([, name, row, column, step]) => {
+      const matrix = values.get(this.placed(name, step, t) ?? "");
+      if (!matrix || matrix.rows) return null;
+      const [i, j] = [row, column].map((each) => (each === 0 || each === index ? "zero" : each));
+      const stride = (row === index ? matrix.m : 0) + (column === index ? 1 : 0);
+      return { data: matrix.data, stride, start: () => at[i] * matrix.m + at[j] };
+    });
+    if (walks.includes(null)) return null;
+    const [a, b] = walks;
+    const size = this.size(axis);
+    return () => {
+      let [total, p, q] = [0, a.start(), b.start()];
+      for (let k = 0; k < size; k++, p += a.stride, q += b.stride) total += a.data[p] * b.data[q];
+      return total;
     };
   }
 }

@@ -62,10 +62,12 @@ function remember(fragment) {
 }
 
 function fromAddress() {
-  const label = decodeURIComponent(location.hash.slice(1));
+  const label = location.hash.slice(1).replaceAll("%3A", ":").replaceAll("%3D", "=");
   const n = state.moments.findIndex((moment) => labelOf(moment.name, moment.t) === label);
-  if (n >= 0) go(n, true);
-  return n >= 0;
+  if (n < 0) return false;
+  go(n, true);
+  $("walk").scrollIntoView();
+  return true;
 }
 
 /** Let a matrix be reached by keyboard. */
@@ -112,7 +114,10 @@ const STEPS = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (event.key === "Escape") return point(null);
+  if (event.key === "Escape") {
+    document.activeElement?.closest?.("[data-of]")?.blur();
+    return point(null);
+  }
   const target = event.target;
   if (target.closest?.("input, select, textarea, .scroll:focus")) return;
   const matrix = target.closest?.("[data-of]");
@@ -152,7 +157,7 @@ function renewWays() {
 
 /** What each contribution is worth, on the numbers that are there now. */
 function renewSwitched() {
-  if (!told.editable) return;
+  if (!told.editable || state.stale) return;
   const right = state.calculation.evaluate(state.given);
   told.contributions.forEach((name, n) => {
     const wrong = state.calculation.evaluate(state.given, { without: new Set([name]) });
@@ -200,7 +205,8 @@ function input(holder, cell) {
   field.addEventListener("blur", () => (field.value = number(value())));
   field.addEventListener("change", () => {
     const typed = Number(field.value.trim().replaceAll("−", "-").replace(",", "."));
-    const bad = field.value.trim() === "" || !Number.isFinite(typed);
+    const share = state.isTarget(entry.key) && !(typed >= 0 && typed <= 1);
+    const bad = field.value.trim() === "" || !Number.isFinite(typed) || share;
     field.setAttribute("aria-invalid", String(bad));
     if (!bad) change(() => state.edit(entry.key, entry.i, entry.j, typed));
   });

@@ -20,7 +20,7 @@ export function Changes({ state, change }) {
     </ul>
     <p>Loss <b>${number(now, 8)}</b>, was ${number(before, 8)}. <button onClick=${() => change(() => state.reset())}>back to the numbers that came</button></p>
     <${Proof} rows=${state.proof} />
-    ${state.stale ? html`<p>The table of each loss alone is older than your change: it takes too long here.</p>` : ""}
+    ${state.stale ? html`<p>The tables of each loss alone and of contributions left out are older than your change: they take too long here.</p>` : ""}
   </div>`;
 }
 

@@ -30,13 +30,34 @@ export class State {
 
   /** Put another number for an entry of what is given, and compute all that follows. */
   edit(key, i, j, value) {
+    this.put(key, i, j, value);
+    if (this.isTarget(key)) this.addUp(key, i, j, value);
+    this.compute();
+  }
+
+  /** Whether a column of what is given has to add up to 1: ŷ − y is the gradient only then. */
+  isTarget(key) {
+    return key.endsWith(":y") && this.told.three_ways.length > 0;
+  }
+
+  /** Scale the rest of a target's column, so that it adds up to 1. */
+  addUp(key, i, j, value) {
+    const { n } = this.given.get(key);
+    const others = Array.from({ length: n }, (_, k) => k).filter((k) => k !== i);
+    const sum = others.reduce((total, k) => total + this.given.get(key).at(k, j), 0);
+    for (const k of others) {
+      const share = sum ? this.given.get(key).at(k, j) / sum : 1 / others.length;
+      this.put(key, k, j, (1 - value) * share);
+    }
+  }
+
+  put(key, i, j, value) {
     const id = `${key} ${i} ${j}`;
     const before = this.given.get(key).at(i, j);
     if (before === value) return;
     if (!this.edits.has(id)) this.edits.set(id, { key, i, j, before });
     if (this.edits.get(id).before === value) this.edits.delete(id);
     this.given.set(key, this.given.get(key).with(i, j, value));
-    this.compute();
   }
 
   /** Switch a contribution off, or on again. */

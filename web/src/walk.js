@@ -17,18 +17,18 @@ export function Walk({ state, go, pointed, provenance, point }) {
         <button class="main" onClick=${() => go(at + 1)} disabled=${at === last}>next →</button>
         <button onClick=${() => go(last)} disabled=${at === last} aria-label="last step">⏭</button>
         <button onClick=${() => go(turn)}>to the backward</button>
-        <label>go to <${Choice} moments=${moments} at=${at} go=${go} /></label>
+        <label><span>go to</span> <${Choice} moments=${moments} at=${at} go=${go} /></label>
       </div>
       <progress max=${last} value=${at} aria-label="how far"></progress>
       <p role="status">
         ${at + 1} of ${moments.length}: <strong>${symbolOf(now.name, now.t)}</strong>, ${now.way}
         ${state.changed ? html` <em>· changed by you</em>` : ""}
       </p>
-      <p class="keys">
-        Keys: <kbd>→</kbd> next, <kbd>←</kbd> back, <kbd>Home</kbd> and <kbd>End</kbd>. Point at a number, or
-        press <kbd>Tab</kbd> to a matrix and use the arrows, to see what it was computed from.
-      </p>
       <${Pointed} pointed=${pointed} provenance=${provenance} point=${point} />
+      <details class="keys"><summary>Keys</summary>
+        <kbd>→</kbd> next, <kbd>←</kbd> back, <kbd>Home</kbd> and <kbd>End</kbd>. <kbd>Tab</kbd> goes to a matrix, in
+        which the arrows go from number to number; <kbd>Esc</kbd> leaves it.
+      </details>
     </nav>
   `;
 }
@@ -39,7 +39,7 @@ function Choice({ moments, at, go }) {
     const group = moment.t === null ? "over all steps" : `${moment.way}, t = ${moment.t}`;
     groups.set(group, [...(groups.get(group) ?? []), [n, moment]]);
   });
-  return html`<select value=${at} onChange=${(event) => go(Number(event.target.value))}>
+  return html`<select aria-label="go to a step" value=${at} onChange=${(event) => go(Number(event.target.value))}>
     ${[...groups].map(
       ([name, members]) => html`<optgroup label=${name}>
         ${members.map(([n, moment]) => html`<option value=${n} selected=${n === at}>${labelOf(moment.name, moment.t)}</option>`)}
@@ -50,11 +50,11 @@ function Choice({ moments, at, go }) {
 
 /** The number that is pointed at, with what it was computed from. */
 function Pointed({ pointed, provenance, point }) {
-  if (!pointed) return html`<p class="pointed empty" aria-live="polite">No number is pointed at.</p>`;
+  if (!pointed) return html`<p class="provenance empty" aria-live="polite">Point at any number to see what it was computed from.</p>`;
   const told = provenance.of(pointed.key, pointed.i, pointed.j);
   const value = provenance.values.get(pointed.key)?.at(pointed.i, pointed.j);
   const exact = value === undefined ? "" : `exactly ${String(value).replaceAll("-", "−")}`;
-  return html`<p class="pointed" aria-live="polite">
+  return html`<p class="provenance" aria-live="polite">
     <${Entry} entry=${{ ...pointed, value }} named=${true} point=${point} />
     ${told
       ? html` = ${told.pieces.map((piece) => (typeof piece === "string" ? piece : html`<${Entry} entry=${piece} point=${point} />`))}`

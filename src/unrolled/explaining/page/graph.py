@@ -18,7 +18,6 @@ from unrolled.explaining.page.data import key_text
 from unrolled.explaining.page.selection import Selection
 
 _WIDE, _HIGH, _ROW, _GAP = 46, 22, 40, 34  # of a box; between rows, between columns
-_MOST = 4  # boxes side by side
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,9 @@ class Graph:
             before = [ranks[name] for name in equation.expression.names if name in ranks]
             shares = equation.name[1:] in self.table.step.parameters
             ranks[equation.name] = -1 if shares else 1 + max(before, default=0 if given else -1)
-        last = 1 + max(ranks.values(), default=0)
-        rows: list[list[str]] = []
-        for rank in (*range(last), -1):
-            names = [name for name, of in ranks.items() if of == rank]
-            rows += [names[k : k + _MOST] for k in range(0, len(names), _MOST)]
-        return rows
+        rows = [[n for n, of in ranks.items() if of == k] for k in range(1 + max(ranks.values()))]
+        last, wide = [n for n, of in ranks.items() if of < 0], max(map(len, rows))
+        return [*rows, *(last[k : k + wide] for k in range(0, len(last), wide))]
 
     @cached_property
     def _column(self) -> int:
@@ -84,8 +80,9 @@ class Graph:
         states = [(f"{state}0", None) for state in self.table.step.states]
         parameters = [(name, None) for name in self.table.step.parameters]
         self._beside(found, [*states, *parameters], 44 + _ROW)
-        totals = [(e.name, None) for e in self.table.of("total")]
+        totals = [(e.name, None) for e in self.table.of("total") if e.name != "loss"]
         self._beside(found, totals, 44 + (len(forward) + 1) * _ROW)
+        self._beside(found, [("loss", None)], found["loss", self.steps[0]].y)
         return found
 
     def _beside(self, found: dict[Key, Box], keys: Sequence[Key], top: float) -> None:
@@ -124,10 +121,10 @@ class Graph:
         """Whether a line is of a parameter, goes forward or back, or reads what the tape kept."""
         if key[1] is None:
             return "weight"
-        if equation.direction == "forward":
+        if equation.direction == "forward" or equation.name == "loss":
             return "forward"
         computed = {e.name for e in self.table.of("forward")} | {"x", "y"}
-        return "kept" if key[0] in computed and equation.name != "loss" else "backward"
+        return "kept" if key[0] in computed else "backward"
 
     def to_svg(self) -> str:
         """Return the picture; every box leads to its step."""
