@@ -48,11 +48,12 @@ class Scalar:
             yield from operand.nodes()
 
     def placed(self, where: Mapping[Index, Index]) -> "Scalar":
-        """Return the same with other indices, or numbers, for some."""
+        """Return the same with other indices, or numbers, for some; "t" is the index of a sum over steps."""
         i, j = (where.get(index, index) for index in self.at)
-        operands = tuple(operand.placed(where) for operand in self.operands)
+        step = str(where.get(self.step, self.step))
+        operands = self.operands and tuple(operand.placed(where) for operand in self.operands)
         name = str(where.get(self.name, self.name)) if self.operation in OVER else self.name
-        return Scalar(self.operation, operands, name, self.value, (i, j), self.step, self.axis)
+        return Scalar(self.operation, operands, name, self.value, (i, j), step, self.axis)
 
 
 _serial = itertools.count()

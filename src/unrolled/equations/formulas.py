@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
-from unrolled.equations.entries import Scalar
+from unrolled.equations.entries import OVER, Index, Scalar
 
 Place = Callable[[Scalar], str]  # what stands for an entry whose indices are numbers
 
-# Everything that is no function is in brackets, for −a^2 is not the same everywhere.
+# Everything that is no function is in brackets, for −a^2 is not the same everywhere. log(1 + x) is
+# 2 artanh(x / (2 + x)), which keeps the digits of an x that 1 + x would lose.
 SPREADSHEET = {
     "add": "(%s+%s)", "subtract": "(%s-%s)", "multiply": "%s*%s", "divide": "(%s/(%s))",
     "negative": "(-%s)", "square": "((%s)^2)", "exp": "EXP(%s)", "log": "LN(%s)",
-    "log1p": "LN(1+%s)", "tanh": "TANH(%s)", "where": "IF(%s,%s,%s)", "less": "%s<%s",
+    "log1p": "2*ATANH(%s/(2+%s))", "tanh": "TANH(%s)", "where": "IF(%s,%s,%s)", "less": "%s<%s",
     "at_most": "%s<=%s", "sum": "(%s)", "largest": "MAX(%s)",
 }  # fmt: skip
 
@@ -22,27 +23,30 @@ PYTHON = {
 
 
 def formula(
-    scalar: Scalar, place: Place, sizes: Mapping[str, int], style: Mapping[str, str] = SPREADSHEET
-) -> str:
+    scalar: Scalar, place: Place, sizes: Mapping[str, int],
+    style: Mapping[str, str] = SPREADSHEET, where: Mapping[Index, Index] | None = None,
+) -> str:  # fmt: skip
     """Return a number as a formula, without a sign of equality.
 
-    Its indices are numbers already, but for those of its sums, which are written out; `place` says what
-    stands for an entry.
+    Its indices are numbers already, or `where` says which, but for those of its sums, which are written
+    out; `place` says what stands for an entry.
     """
 
-    def told(node: Scalar) -> str:
+    def told(node: Scalar, where: Mapping[Index, Index]) -> str:
         if node.operation == "entry":
-            return place(node)
+            return place(node.placed(where))
         if node.operation == "number":
             return repr(node.value).removesuffix(".0")
         if node.operation == "call":
-            return told(node.operands[-1])
-        if node.operation in ("sum", "largest"):
+            return told(node.operands[-1], where)
+        text = style[node.operation]
+        if node.operation in OVER:
             (of,) = node.operands
-            terms = [told(of.placed({node.name: k})) for k in range(sizes[str(node.axis)])]
+            terms = [told(of, {**where, node.name: k}) for k in range(sizes[str(node.axis)])]
             if len(terms) == 1:
                 return terms[0]
-            return style[node.operation] % ("+" if node.operation == "sum" else ",").join(terms)
-        return style[node.operation] % tuple(map(told, node.operands))
+            return text % ("+" if node.operation == "sum" else ",").join(terms)
+        operands = tuple(told(operand, where) for operand in node.operands)
+        return text % (operands * (text.count("%s") // len(operands)))
 
-    return told(scalar)
+    return told(scalar, where or {})
