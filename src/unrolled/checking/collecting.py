@@ -12,13 +12,13 @@ from unrolled.checking.calling import problem_for
 from unrolled.checking.calling.layouts import parts
 from unrolled.checking.choosing import runner_on
 from unrolled.checking.conventions import DEFAULT
-from unrolled.checking.describing.findings import source_of
+from unrolled.checking.describing.findings import last_with, source_of
 from unrolled.checking.describing.witnessing import share_place, witnesses
 from unrolled.checking.examine import Check
 from unrolled.checking.locating.runs import Run, Runner
 from unrolled.checking.locating.search import Located
 from unrolled.checking.problems import Conventions, Problem, Truth
-from unrolled.checking.recognising import same
+from unrolled.checking.recognising import numbers, same
 from unrolled.checking.report import Finding
 from unrolled.checking.sighting import Sights, of_outputs, split
 from unrolled.checking.walk import Walk
@@ -30,6 +30,7 @@ _FROM_ABOVE = (
     "The program has no loss: it is handed ∂loss/∂a⟨t⟩ from above. Here that is da_y⟨t⟩ of the output layer and "
     "the loss that are shown."
 )
+_LEARNED = "The initial state {0}0 is learned, one for all sequences: its gradient is d{0}0, summed over them."
 _OTHER_NUMBERS = (
     "These numbers are those of the problem “{}”, for it is there that the mistake shows."
 )
@@ -44,7 +45,8 @@ def collect(checks: Sequence[Check], findings: Sequence[Finding]) -> Walk | None
     wrong = [check for check in checks if check.located or check.unlocated]
     check = (wrong or list(checks))[0]
     own = [*(finding for _, finding in check.described), *check.unlocated]
-    walk = _Collector(check).walk()
+    with np.errstate(all="ignore"):
+        walk = _Collector(check).walk()
     others = tuple(_said(finding) for finding in findings if finding not in own)
     return dataclasses.replace(walk, notes=(*walk.notes, *others))
 
@@ -100,7 +102,8 @@ class _Collector:
         equations = {name for name, _ in self.order}
         lines = {
             name: (line, source_of(self.runner, line))
-            for name, line in sights.lines().items() if name in equations
+            for name, line in {**self._lines_of_outputs(), **sights.lines()}.items()
+            if name in equations
         }  # fmt: skip
         wrong, said, notes = dict[Key, None](), dict[str, str](), list[str]()
         placed = set(sights.keys)
@@ -124,9 +127,20 @@ class _Collector:
             (*self._noted(conventions), *notes),
         )  # fmt: skip
 
+    def _lines_of_outputs(self) -> dict[str, int]:
+        """For each gradient that comes back, alone or with others in an array, the line that had it last."""
+        found: dict[str, int] = {}
+        for output in self.fixed.right:
+            value = numbers(output.value) if output.quantity[:1] == "d" else None
+            place = None if value is None else last_with(self.runner, self.fixed, value)
+            names = parts(output.quantity, self.runner.problem.cell) if place else []
+            found |= {name: place.line for name in names if place}
+        return found
+
     def _noted(self, conventions: Conventions) -> Iterator[str]:
         if conventions.counting is None:
             yield _FROM_ABOVE
+        yield from (_LEARNED.format(state) for state in sorted(self.runner.problem.shared))
         if self.kind != "plain":
             yield _OTHER_NUMBERS.format(self.kind)
 
@@ -218,7 +232,7 @@ def _with_loss(conventions: Conventions) -> Conventions:
 
 
 def _elsewhere(finding: Finding) -> str:
-    return f"{_said(finding)} It does not show on these numbers."
+    return f"{_said(finding).rstrip('.')}. It does not show on these numbers."
 
 
 def _said(finding: Finding) -> str:

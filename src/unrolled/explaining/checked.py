@@ -45,7 +45,8 @@ def _values(right: Explanation, walk: Walk) -> dict[Key, Array]:
         if key not in seen and unknown.intersection(_needed(right, moment)):
             unknown.add(key)
         theirs, expected = np.asarray(computed[key]), np.asarray(right.value(*key))
-        if key in after - unknown and not same(theirs, expected):
+        alike = theirs.shape != expected.shape or same(theirs, expected)
+        if key in after - unknown and not alike:
             found[key] = theirs
     return found
 
