@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_check_core import BINDING, DX, ODD
+from test_check_core import program as rendered
 
+from unrolled.checking.binding import load_binding
 from unrolled.checking.collecting import collect
 from unrolled.checking.examine import examined
 from unrolled.checking.recognising import same
 from unrolled.checking.sandbox.process import walked
+from unrolled.checking.sources import Source
 from unrolled.checking.walk import Walk
 from unrolled.cli.main import _run
 from unrolled.equations.evaluation import label_of
@@ -31,9 +35,10 @@ def program(name, *edits):
 
 
 @functools.cache
-def shown(text):
+def shown(text, binding=""):
     """The report on a program and its explanation, by way of JSON as from the sandbox."""
-    report, checks = examined("theirs.py", text)
+    bound = load_binding(Source("binding.py", binding)) if binding else None
+    report, checks = examined("theirs.py", text, bound)
     walk = collect(checks, report.findings)
     return report, explained(Walk.from_dict(json.loads(json.dumps(walk.to_dict()))), "theirs.py")
 
@@ -235,11 +240,45 @@ def test_numbers_that_overflow_are_shown_where_they_do():
     assert "does not show on these numbers" in explanation.notes[-1]
 
 
+@pytest.mark.parametrize(
+    ("change", "kind", "t"), [("T_x > 1", "one step", 0), ("m > 1", "one sequence", 5)]
+)
+def test_what_is_wrong_for_one_step_or_sequence_only_is_shown_there(change, kind, t):
+    _, explanation = shown(rendered("rnn", (DX, f"dx[:, :, t] = (1 if {change} else 2) * W_ax")))
+    assert kind in explanation.notes[0]
+    assert 1 in (explanation.m, explanation.T)
+    assert explanation.theirs.wrong[0] == ("dx", t)
+    np.testing.assert_allclose(explanation.theirs.values["dx", t], 2 * explanation.value("dx", t))
+    assert explanation.theirs.values.keys() == {("dx", k) for k in range(explanation.T)}
+
+
+def test_two_ways_to_be_wrong_are_both_said():
+    text = (Path(__file__).parent.parent / "examples/forum/1_as_posted.py").read_text()
+    report, explanation = shown(text)
+    theirs = explanation.theirs
+    assert theirs.wrong[0] == ("z_a", 5)
+    messages = [finding.message for finding in report.findings if finding.quantity == "dz_y"]
+    assert len(messages) == 2
+    assert all(message in theirs.said["dz_y"] for message in messages)
+    assert ("dz_y", 5) not in theirs.values
+    np.testing.assert_allclose(theirs.values["dz_y", 3], 0, atol=1e-15)
+    assert ("dW_ya", None) in theirs.values
+
+
+def test_a_program_with_a_binding():
+    _, explanation = shown(ODD.replace("@ s +", "@ s -"), BINDING)
+    e, theirs = explanation, explanation.theirs
+    z = e.value("W_aa", None) @ e.value("a0", None) - e.value("W_ax", None) @ e.value("x", 0)
+    assert theirs.wrong[0] == ("z_a", 0)
+    np.testing.assert_allclose(theirs.values["z_a", 0], z + e.value("b_a", None))
+
+
 RIGHT = {  # of the states, the gates and their gradients: what has a line
     "functions_of_globals": "z_a a z_y y_hat loss dz_y da dz_a dW_aa dW_ax db_a dW_ya db_y",
     "gru_stacked": "z_u z_r z_c u r c_tilde a da dz_u dz_r dz_c dW_ua dW_rx db_c da_prev",
     "gru_of_vectors": "z_u a da dz_u dW_ua",  # one sequence
     "layer_in_rows": "z_f c a dc dz_f dW_fa dW_ox db_i",
+    "gru_torch_functions": "z_u z_r z_c u r c_tilde a da dz_u dz_ca dW_ca db_ca",  # of a variant
     "bias_first": "z_f c a dc dz_f dW_fa dW_ox db_i",
     "learned_start": "z_a a y_hat dz_a dW_aa da0",
     "many_to_one": "z_a a y_hat loss dz_y dz_a dW_aa",

@@ -150,7 +150,9 @@ class _Collector:
     ) -> None:  # fmt: skip
         """Say at the quantities of a mistake what was found, and in which line."""
         for name, _ in keys:
-            said.setdefault(name, finding.message)
+            known = said.get(name, "")
+            if finding.message not in known:  # a quantity may be wrong in two ways
+                said[name] = f"{known} {finding.message}".strip()
             if finding.line is not None:
                 lines[name] = finding.line, finding.source
 

@@ -53,7 +53,7 @@ def read_walk(place: Path) -> Walk | None:
     """Return the run that the child left beside its report; None where it left none."""
     try:
         return Walk.from_dict(json.loads((place / WALK).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
