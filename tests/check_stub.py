@@ -6,6 +6,10 @@ from unrolled.checking.report import Finding, Report
 from unrolled.errors import UnrolledError
 
 
+def examined(path, source=None, binding=None):
+    return examine(path, source, binding), []
+
+
 def examine(path, source=None, binding=None):
     folder = os.getcwd()
     namespace = {"__name__": "checked"}

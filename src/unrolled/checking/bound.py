@@ -84,6 +84,10 @@ class BoundPlan:
             return np.asarray(truth.steps[-1][name])
         return np.stack([step[name] for step in truth.steps], axis=-1)
 
+    def to_legend(self, quantity: str, array: Array) -> Array:
+        """Return an array of theirs in the legend's layout, which a binding uses."""
+        return array
+
     def to_theirs(self, quantity: str, array: Array) -> Array:
         """Return an array in their layout: their own is not known, the legend's is taken."""
         return array

@@ -8,7 +8,7 @@ from unrolled.checking.calling.usage import takes_logarithms
 from unrolled.checking.conventions import Choice, choose_reading
 from unrolled.checking.locating.runs import Runner, WatchedCode
 from unrolled.checking.locating.search import locate
-from unrolled.checking.problems import FORWARD_ONLY, Truth
+from unrolled.checking.problems import FORWARD_ONLY, Problem, Truth
 from unrolled.checking.recognising import TOLERANCE
 from unrolled.checking.running.watching import Watcher
 
@@ -17,7 +17,12 @@ _Score = tuple[bool, int, int, bool]
 
 def runner_for(code: WatchedCode, choice: Choice, kind: str) -> Runner:
     """Return a runner on a problem of a kind, as the choice reads it."""
-    plan, problem = choice.plan, problem_for(choice.plan, kind)
+    return runner_on(code, choice, problem_for(choice.plan, kind))
+
+
+def runner_on(code: WatchedCode, choice: Choice, problem: Problem) -> Runner:
+    """Return a runner on a problem, as the choice reads it."""
+    plan, kind = choice.plan, problem.kind
     truth = Truth(plan.problem(problem, choice.reading), choice.conventions)
     tolerance = 1e-5 if kind == "saturated" else TOLERANCE
     forward_only = kind in FORWARD_ONLY

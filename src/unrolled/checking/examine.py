@@ -42,19 +42,26 @@ def examine(path: str | Path, source: str | None = None, binding: Binding | None
 
     Raises UnrolledError where nothing in it can be run.
     """
+    return examined(path, source, binding)[0]
+
+
+def examined(
+    path: str | Path, source: str | None = None, binding: Binding | None = None
+) -> tuple[Report, "list[Check]"]:
+    """Return the report as `examine` does, and the checks of all networks that it is of."""
     program = read(path, source)
     code = WatchedCode(program)
     try:
         checked, missed = _checked(code, binding)
     except UnrolledError as error:
-        return _only_around(program, _around(code), error)
-    return _joined(program, checked, missed, _around(code))
+        return _only_around(program, _around(code), error), []
+    return _joined(program, checked, missed, _around(code)), [check for check, _ in checked]
 
 
 def _checked(
     code: WatchedCode, binding: Binding | None
-) -> tuple[list[tuple[Plan, Report]], list[str]]:
-    """Return a report on every network in a file, and what could not be judged.
+) -> "tuple[list[tuple[Check, Report]], list[str]]":
+    """Return the check of every network in a file with its report, and what could not be judged.
 
     Raises UnrolledError where nothing in it can be run.
     """
@@ -66,10 +73,11 @@ def _checked(
     missed += (
         f"{one.describe()}: nothing in it was recognised, so it was not judged" for one in others
     )
-    reports: list[tuple[Plan, Report]] = []
+    reports: list[tuple[Check, Report]] = []
     for choice in chosen:
         try:
-            reports.append((choice.plan, Check(code, choice).report()))
+            check = Check(code, choice)
+            reports.append((check, check.report()))
         except UnrolledError as error:
             if choice is chosen[-1] and not reports:
                 raise
@@ -99,7 +107,7 @@ def _around(code: WatchedCode) -> Examined:
 
 def _joined(
     program: Program,
-    checked: Sequence[tuple[Plan, Report]],
+    checked: "Sequence[tuple[Check, Report]]",
     missed: Iterable[str],
     around: Examined,
 ) -> Report:
@@ -107,7 +115,8 @@ def _joined(
 
     Raises UnrolledError where nothing of them could be judged.
     """
-    labels, reports = _labels([plan for plan, _ in checked]), [report for _, report in checked]
+    labels = _labels([check.choice.plan for check, _ in checked])
+    reports = [report for _, report in checked]
     findings = [*_distinct(f for one in reports for f in one.findings), *around.findings]
     wrong = any(one.severity == "mistake" for one in findings)
     said = {
@@ -149,7 +158,7 @@ def _labels(plans: Sequence[Plan]) -> list[str]:
 
 
 class Check:
-    """The check of one file under one choice: what is located, problem by problem, and then described."""
+    """The check of one file under one choice: what is located, problem by problem, and then `described`."""
 
     def __init__(self, code: WatchedCode, choice: Choice):
         self.code, self.program, self.choice = code, code.program, choice
@@ -163,6 +172,7 @@ class Check:
         self.proofs: list[Proof] = []
         self.untestable: list[str] = []
         self.choices: list[str] = []
+        self.described: list[tuple[Located, Finding]] = []
 
     def report(self) -> Report:
         """Run all problems and return what was found.
@@ -175,7 +185,12 @@ class Check:
         self._padded()
         described = self._described()
         self._raise_where_unexplained([said for _, _, said in described])
-        found = [*self._with_slips(described), *self.unlocated]
+        mended = self._with_slips(described)
+        found = [*mended, *self.unlocated]
+        whose = mended if len(mended) == len(described) else mended[:1] * len(described)
+        self.described = [
+            (located, said) for (_, located, _), said in zip(described, whose, strict=True)
+        ]
         self.choices += self._changed()
         found += [] if self.located or self.unlocated else self._second_call()
         wrong = any(one.severity == "mistake" for one in found)
@@ -419,11 +434,11 @@ class Check:
                 located = replace(located, run=runner.run(self._others(located)))
             kind = runner.problem.kind
             others = [kind, *(["other sizes"] if kind == "plain" else [])]
-            fixed = [(by_kind[other], self._fixed(by_kind[other], located)) for other in others]
+            fixed = [(by_kind[other], self.fixed(by_kind[other], located)) for other in others]
             found.append((kind, located, finding(runner, located, fixed)))
         return found
 
-    def _fixed(self, runner: Runner, located: Located) -> Run:
+    def fixed(self, runner: Runner, located: Located) -> Run:
         """Run with all repairs; but a total that is repaired in its loop is added to in the next round, so
         that one is left as it is.
         """

@@ -98,15 +98,19 @@ FORWARD_ONLY = ("logits near 1000", "logits far apart")
 def draw(
     kind: str, cell: str, seed: int = 0, labels: bool = False, one_column: bool = False,
     one_step: bool = False, tied: bool = False, fixed: Mapping[str, int] | None = None,
+    small: bool = False,
 ) -> Problem:  # fmt: skip
     """Return a fresh problem of one of KINDS.
 
     All sizes differ and are above 1, but for what the kind asks for, for `one_column` (m = 1), for
     `one_step` (T = 1) and for `tied` (n_y = n_x: symbols in and out). `fixed` are sizes that their code
-    has as numbers. Weights are moderate, states and biases are not zero.
+    has as numbers; `small` is a problem whose numbers people are to look at. Weights are moderate, states and biases are not zero.
     """
     random = np.random.default_rng([seed, KINDS.index(kind)])
     sizes = dict(_SIZES.get(kind, _SIZES["plain"]))
+    sizes["m"] = (
+        min(sizes["m"], 2) if small else sizes["m"]
+    )  # T stays, as a report counts its steps
     sizes = _with(sizes, fixed or {})
     sizes |= {"m": 1} if one_column else {}
     sizes |= {"T": 1} if one_step else {}

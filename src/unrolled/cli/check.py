@@ -14,10 +14,13 @@ from unrolled.checking.printing.hints import FULL
 from unrolled.checking.printing.phrases import verdict
 from unrolled.checking.printing.text import to_rich
 from unrolled.checking.report import Report
-from unrolled.checking.sandbox.process import checked
+from unrolled.checking.sandbox.process import walked
 from unrolled.checking.sources import Source
+from unrolled.checking.walk import Walk
 from unrolled.cli.output import needs_ascii, say
 from unrolled.errors import UnrolledError
+from unrolled.explaining.checked import explained
+from unrolled.explaining.files import check_ending
 
 EXAMPLE = Path(checking.__file__).with_name("example.py.txt")
 _STATUS = {"right": 0, "wrong": 1, "could-not-run": 2}
@@ -30,6 +33,8 @@ _STATUS = {"right": 0, "wrong": 1, "could-not-run": 2}
               help="How much is told. 0: where; 1: and what; 2: and by which equation; 3: all.")  # fmt: skip
 @click.option("--binding", type=click.Path(), metavar="FILE",
               help="A Python file that says how to run a program that nothing else fits.")  # fmt: skip
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write the calculation with yours beside it: a page (.html), or as `unrolled explain` does.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0, 3600, min_open=True), default=60, show_default=True,
               help="The longest that the check of a file may take.")  # fmt: skip
 @click.option(
@@ -38,8 +43,8 @@ _STATUS = {"right": 0, "wrong": 1, "could-not-run": 2}
 @click.option("--format", "form", type=click.Choice(["text", "json", "junit", "md"]), default="text",
               show_default=True)  # fmt: skip
 def command(
-    files: tuple[str, ...], example: bool, hints: int, binding: str | None, seconds: float,
-    show_output: bool, form: str,
+    files: tuple[str, ...], example: bool, hints: int, binding: str | None, out: Path | None,
+    seconds: float, show_output: bool, form: str,
 ) -> int:  # fmt: skip
     """Find the first wrong line in your own NumPy RNN, LSTM or GRU, and what is wrong there.
 
@@ -50,35 +55,56 @@ def command(
     Example: unrolled check my_rnn.py
 
     Example: unrolled check --example
+
+    Example: unrolled check my_rnn.py -o page.html
     """
     if example:
         files = (*files, str(EXAMPLE))
         say(f"The example is {EXAMPLE}\n", error=form != "text")
     if not files:
         raise click.UsageError("no FILE came: expected a Python file, or --example")
+    if out is not None:
+        check_ending(out)
+        if len(files) > 1:
+            raise UnrolledError(f"{len(files)} programs came for one {out.name}: expected one")
     bound = None if binding is None else binding_source(binding)
     reports: list[Report] = []
-    for report in _reports(files, bound, seconds):
+    walks: list[Walk | None] = []
+    for report, walk in _reports(files, bound, seconds, out is not None):
         if form == "text":
             _print(report, hints)
         if show_output and report.printed:
             say(f"{report.file} printed:\n{report.printed.rstrip()}", error=True)
         reports.append(report)
+        walks.append(walk)
     _write(reports, hints, form)
+    if out is not None:
+        _explain(reports[0], walks[0], out, form)
     return max(_STATUS[report.verdict] for report in reports)
 
 
-def _reports(files: tuple[str, ...], binding: Source | None, seconds: float) -> Iterator[Report]:
-    """Check one file after the other; a terminal shows which."""
+def _reports(
+    files: tuple[str, ...], binding: Source | None, seconds: float, walk: bool
+) -> Iterator[tuple[Report, Walk | None]]:
+    """Check one file after the other; a terminal shows which. With `walk` there is what is to be shown."""
     console = Console(stderr=True, highlight=False)
     for name in files:
         line = console.status(f"checking {name} …", spinner="line")
         with line if console.is_terminal else contextlib.nullcontext():
             try:
-                report = checked(name, binding=binding, seconds=seconds)
+                found = walked(name, binding=binding, seconds=seconds, walk=walk)
             except UnrolledError as error:
-                report = Report("could-not-run", file=name, untestable=(f"{error}.",))
-        yield report
+                found = Report("could-not-run", file=name, untestable=(f"{error}.",)), None
+        yield found
+
+
+def _explain(report: Report, walk: Walk | None, out: Path, form: str) -> None:
+    """Write the right calculation with theirs beside it, where their network could be run."""
+    if walk is not None:
+        explained(walk, report.file).save(out)
+        say(f"Written: {out}", error=form != "text")
+    elif report.verdict != "could-not-run":
+        say(f"unrolled: {out} was not written: there is no run of {report.file} to show", error=True)
 
 
 def _print(report: Report, hints: int) -> None:

@@ -286,9 +286,9 @@ def _clipped(array: Array, output: Output) -> Array:
     return np.clip(array, -bound, bound) if clips else array
 
 
-def problem_for(plan: Plan, kind: str) -> Problem:
-    """Return the fresh problem of a kind that a plan can be run on."""
+def problem_for(plan: Plan, kind: str, small: bool = False) -> Problem:
+    """Return the fresh problem of a kind that a plan can be run on; `small` is as in `draw`."""
     return draw(
         kind, plan.cell, labels=plan.labels, one_column=plan.one_column, one_step=plan.one_step,
-        tied=plan.tied, fixed=plan.fixed,
+        tied=plan.tied, fixed=plan.fixed, small=small,
     )  # fmt: skip

@@ -115,7 +115,7 @@ def second_call(runner: Runner, run: Run) -> list[Finding]:
 def _of_output(runner: Runner, run: Run, output: Output, cause: Cause, message: str) -> Finding:
     """Return the finding of a result that is wrong, at the last line that computed it."""
     value, (_, expected, _) = numbers(output.value), runner.judged(output)
-    place = None if value is None else _last_with(runner, run, value)
+    place = None if value is None else last_with(runner, run, value)
     line = place.line if place else None
     worst = None if value is None or expected is None else Worst.between(value, expected)
     return Finding(
@@ -126,7 +126,7 @@ def _of_output(runner: Runner, run: Run, output: Output, cause: Cause, message: 
     )  # fmt: skip
 
 
-def _last_with(runner: Runner, run: Run, value: Array) -> Place | None:
+def last_with(runner: Runner, run: Run, value: Array) -> Place | None:
     """The last place that computed a value."""
     for event in reversed(run.watcher.events):
         place = runner.places[event.place]

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
@@ -18,7 +19,7 @@ from typing import Any, TextIO
 from unrolled.checking.binding import Binding, load_binding
 from unrolled.checking.report import Report
 from unrolled.checking.sandbox import guard
-from unrolled.checking.sandbox.ending import REPORT, TRACE
+from unrolled.checking.sandbox.ending import REPORT, TRACE, WALK
 from unrolled.checking.sandbox.memory import LIMITED
 from unrolled.checking.sources import Source
 from unrolled.errors import UnrolledError, one_line
@@ -40,13 +41,22 @@ def main(task: dict[str, Any]) -> None:
     if source.folder:
         sys.path.insert(0, source.folder)  # where `python my_rnn.py` finds its neighbours
     refused = guard.install(place)
-    report = _examined(examiner, source, task)
+    report, checks = _examined(examiner, source, task)
     notes = (*report.untestable, *dict.fromkeys(refused))
     report = dataclasses.replace(report, untestable=notes)
     (place / REPORT).write_text(json.dumps(report.to_dict()), encoding="utf-8")
+    if task["walk"]:
+        _leave_walk(checks, report, place / WALK)
     with contextlib.suppress(Exception):  # closed, or put out of use
         sys.stdout.flush()
     _exit(0)
+
+
+def _leave_walk(checks: Sequence[Any], report: Report, path: Path) -> None:
+    """Leave what is needed to show their code beside the right calculation, if there is something."""
+    walk = importlib.import_module("unrolled.checking.collecting").collect(checks, report.findings)
+    if walk is not None:
+        path.write_text(json.dumps(walk.to_dict()), encoding="utf-8")
 
 
 def _close_input() -> None:
@@ -85,10 +95,12 @@ def _leaving(trace: TextIO) -> Any:
     return leave
 
 
-def _examined(examiner: ModuleType, source: Source, task: dict[str, Any]) -> Report:
-    """Return the report, or one that says in a sentence why there is none."""
+def _examined(
+    examiner: ModuleType, source: Source, task: dict[str, Any]
+) -> tuple[Report, Sequence[Any]]:
+    """Return the report, or one that says in a sentence why there is none; and the checks it is of."""
     try:
-        found: Report = examiner.examine(
+        found: tuple[Report, Sequence[Any]] = examiner.examined(
             source.name, source=source.text, binding=_binding(task["binding"])
         )
         return found
@@ -114,8 +126,8 @@ def _sentence(error: BaseException, name: str) -> str:
     return f"the check itself failed, which is a bug of ours ({said})."
 
 
-def _could_not(sentence: str) -> Report:
-    return Report("could-not-run", untestable=(sentence,))
+def _could_not(sentence: str) -> tuple[Report, Sequence[Any]]:
+    return Report("could-not-run", untestable=(sentence,)), ()
 
 
 def _binding(told: dict[str, Any] | None) -> Binding | None:

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from unrolled.checking.report import Cause, Finding, Report
 from unrolled.checking.sources import Source
+from unrolled.checking.walk import Walk
 
-REPORT, TRACE = "report.json", "trace.txt"
+REPORT, WALK, TRACE = "report.json", "walk.json", "trace.txt"
 _FRAME = re.compile(r'  File "(.*)", line (\d+) in (.*)')
 _LEFT = "left by os._exit with status "
 
@@ -46,6 +47,14 @@ def read(place: Path, status: int, stopped: str, source: Source, limits: _Limits
         cause=Cause(cause, "pattern", what),
     )  # fmt: skip
     return Report("wrong", findings=(finding,))
+
+
+def read_walk(place: Path) -> Walk | None:
+    """Return the run that the child left beside its report; None where it left none."""
+    try:
+        return Walk.from_dict(json.loads((place / WALK).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def _text(path: Path) -> str:

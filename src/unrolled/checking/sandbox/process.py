@@ -23,9 +23,10 @@ from unrolled.checking.report import Report
 from unrolled.checking.sandbox import ending
 from unrolled.checking.sandbox.memory import resident_mb
 from unrolled.checking.sources import Source, read_source
+from unrolled.checking.walk import Walk
 from unrolled.errors import UnrolledError
 
-EXAMINER = "unrolled.checking.examine"  # the module whose `examine` runs in the child
+EXAMINER = "unrolled.checking.examine"  # the module whose `examined` runs in the child
 KEPT = 64_000  # bytes kept of what their code prints
 GRACE = 3.0  # seconds that a child has to stop by itself, and say where it was
 
@@ -58,22 +59,32 @@ def checked(
 
     Raises UnrolledError where there is no program to read, or no process can be started.
     """
-    source, limits = (
-        what if isinstance(what, Source) else read_source(what),
-        Limits(seconds, memory_mb),
-    )
+    return walked(what, binding=binding, seconds=seconds, memory_mb=memory_mb, walk=False)[0]
+
+
+def walked(
+    what: str | Path | Source, *, binding: Source | None = None, seconds: float = 60.0,
+    memory_mb: int = 2048, walk: bool = True,
+) -> tuple[Report, Walk | None]:  # fmt: skip
+    """Return the report as `checked` does, and with `walk` one run of the program that is to be shown, if
+    a network of it could be run.
+    """
+    limits = Limits(seconds, memory_mb)
+    source = what if isinstance(what, Source) else read_source(what)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(
         prefix="unrolled-check-", ignore_cleanup_errors=True
     ) as folder:
         place = Path(folder).resolve()
         (place / "work").mkdir()
-        task = _task(source, binding, limits, place)
+        task = {**_task(source, binding, limits, place), "walk": walk}
         with _child(place, task) as (process, printed):
             stopped = _wait(process, limits)
         report = ending.read(place, process.returncode, stopped, source, limits)
+        shown = ending.read_walk(place)
     spent = round(time.monotonic() - begun, 3)
-    return source.placed(dataclasses.replace(report, printed=printed.text(), seconds=spent))
+    report = dataclasses.replace(report, printed=printed.text(), seconds=spent)
+    return source.placed(report), shown
 
 
 def _task(source: Source, binding: Source | None, limits: Limits, place: Path) -> dict[str, Any]:
