@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli import unrolled
 
 from unrolled.explaining.examples import names, read_example
 from unrolled.explaining.explanation import Explanation
@@ -357,6 +358,71 @@ def test_a_large_one_says_what_it_shows(opened):
     page.edit("b_y", 0, 0, 0.5)
     right = changed(explanation, "b_y", 0, 0, 0.5)
     assert f"{right.tape.loss:.5f}"[:6] in page.page.locator(".changes").inner_text()
+
+
+WRONG = """
+import numpy as np
+
+def forward(X, Y, a0, p):
+    a, A, P, loss = a0, [], [], 0.0
+    for t in range(X.shape[2]):
+        a = np.tanh(p["Waa"] @ a + p["Wax"] @ X[:, :, t] + p["ba"])
+        z = p["Wya"] @ a + p["by"]
+        z = z - z.max(axis=0)
+        log_y = z - np.log(np.exp(z).sum(axis=0))
+        A.append(a); P.append(np.exp(log_y))
+        loss -= np.sum(Y[:, :, t] * log_y) / X.shape[1]
+    return loss, A, P
+
+def backward(X, Y, a0, p, A, P):
+    g = {k: np.zeros_like(v) for k, v in p.items()}
+    da_next = np.zeros_like(a0)
+    for t in reversed(range(X.shape[2])):
+        dz_y = (P[t] - Y[:, :, t]) / X.shape[1]
+        g["Wya"] += dz_y @ A[t].T
+        g["by"] += dz_y.sum(axis=1, keepdims=True)
+        da = p["Wya"].T @ dz_y + da_next
+        dz = (1 - A[t]) ** 2 * da  # <script>document.title = "taken"</script>
+        g["Waa"] += dz @ (A[t - 1] if t else a0).T
+        g["Wax"] += dz @ X[:, :, t].T
+        g["ba"] += dz.sum(axis=1, keepdims=True)
+        da_next = p["Waa"].T @ dz
+    return g
+"""
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checked")
+    (folder / "my_rnn.py").write_text(WRONG, encoding="utf-8")
+    result = unrolled("check", "my_rnn.py", "-o", "page.html", cwd=folder)
+    assert result.returncode == 1
+    return folder / "page.html"
+
+
+def test_a_checked_program_opens_at_its_first_mistake(browser, checked):
+    page = Opened(browser, checked)
+    T = max(int(n) for n in re.findall(r"T = (\d+)", page.page.locator(".facts").inner_text()))
+    assert page.current() == f"t={T - 1}:dz_a"
+    article = page.page.locator(".moment.current")
+    assert "wrong" in article.get_attribute("class")
+    assert "(1 - A[t]) ** 2 * da" in article.locator(".code.yours").inner_text()
+    assert article.locator("mtd.off").count() > 3
+    a, da = (page.numbers(f"{T - 1}:{name}", ".moment.current") for name in ("a", "da"))
+    shown = article.locator(".theirs mtable").first.evaluate(
+        "table => [...table.children].map(row => [...row.children].map(c => c.textContent))"
+    )
+    yours = np.array([[as_number(text) for text in row] for row in shown])
+    assert np.allclose(yours, (1 - a) ** 2 * da, atol=2e-3 * np.abs(yours).max())
+    page.page.keyboard.press("ArrowRight")
+    article = page.page.locator(".moment.current")
+    assert "follows" in article.get_attribute("class")
+    hatched = article.locator(".theirs").evaluate("e => getComputedStyle(e).backgroundImage")
+    assert "repeating-linear-gradient" in hatched
+    before = page.page.locator(f'[id="t={T - 1}:da"]')
+    assert not {"wrong", "follows"} & set(before.get_attribute("class").split())
+    assert not page.complaints
+    assert page.page.title().endswith("Unrolled")
 
 
 def test_hostile_text_stays_text(opened, tmp_path):

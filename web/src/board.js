@@ -14,7 +14,7 @@ export function board(state) {
     const names = new Set(state.moments.filter((m) => m.way === way && m.t !== null).map((m) => m.name));
     const body = element("tbody", { className: way });
     for (const name of names) {
-      const cells = steps.map((t) => cell(`${t}:${name}`));
+      const cells = steps.map((t) => cell(`${t}:${name}`, state.told.theirs));
       body.append(element("tr", {}, heading("row", symbolOf(name, null)), ...cells));
     }
     table.append(body);
@@ -30,9 +30,11 @@ export function board(state) {
   return made;
 }
 
-function cell(key) {
+function cell(key, theirs) {
   const made = element("td");
   made.dataset.cell = key;
+  if (theirs?.wrong.includes(key)) made.classList.add("wrong");
+  else if (theirs?.follows.includes(key)) made.classList.add("follows");
   const from = document.querySelector(`#steps [data-of="${CSS.escape(key)}"]`);
   if (!from) return made;
   const math = document.createElementNS("http://www.w3.org/1998/Math/MathML", "math");

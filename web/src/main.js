@@ -143,6 +143,7 @@ function move(matrix, [down, right]) {
 function change(made) {
   made();
   provenance = new Provenance(state.calculation, state.values);
+  document.documentElement.classList.toggle("changed", state.changed);
   renew(state.values);
   renewWays();
   renewSwitched();
@@ -241,5 +242,5 @@ $("walk").after($("steps"));
 $("board").replaceWith(board(state));
 $("products").replaceChildren();
 makeInputs();
-if (!fromAddress()) go(told.theirs ? Math.max(0, order.get(told.theirs.wrong[0]) ?? 0) : 0, true);
+if (!fromAddress()) go(state.at, true);
 window.addEventListener("hashchange", fromAddress);

@@ -21,7 +21,9 @@ export class State {
       const forward = direction === "forward" || name === "loss";
       return { key: keyOf(name, t), name, t, way: forward ? "forward" : "backward" };
     });
-    this.at = 0;
+    const wrong = new Set(told.theirs?.wrong);
+    this.mistakes = [...this.moments.keys()].filter((n) => wrong.has(this.moments[n].key));
+    this.at = this.mistakes[0] ?? 0;
   }
 
   get changed() {

@@ -12,11 +12,12 @@ export function Walk({ state, go, pointed, provenance, point }) {
   return html`
     <nav aria-label="steps of the calculation">
       <div class="buttons">
-        <button onClick=${() => go(0)} disabled=${at === 0} aria-label="first step">⏮</button>
+        <button onClick=${() => go(0)} disabled=${at === 0} >first</button>
         <button onClick=${() => go(at - 1)} disabled=${at === 0}>← back</button>
         <button class="main" onClick=${() => go(at + 1)} disabled=${at === last}>next →</button>
-        <button onClick=${() => go(last)} disabled=${at === last} aria-label="last step">⏭</button>
+        <button onClick=${() => go(last)} disabled=${at === last} >last</button>
         <button onClick=${() => go(turn)}>to the backward</button>
+        ${state.mistakes.length ? html`<button onClick=${() => go(state.mistakes.find((n) => n > at) ?? state.mistakes[0])}>to the ${state.mistakes.length > 1 ? "next " : ""}mistake</button>` : ""}
         <label><span>go to</span> <${Choice} moments=${moments} at=${at} go=${go} /></label>
       </div>
       <progress max=${last} value=${at} aria-label="how far"></progress>

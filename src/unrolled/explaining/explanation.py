@@ -30,6 +30,10 @@ class Theirs:
     lines: Mapping[str, tuple[int, str]]
     said: Mapping[str, str]
 
+    def status(self, key: Key) -> str:
+        """Return "wrong" for a mistake, "follows" for what is wrong because of one, "" for what is right."""
+        return "wrong" if key in self.wrong else "follows" if key in self.values else ""
+
 
 @dataclass(frozen=True, repr=False)
 class Explanation:

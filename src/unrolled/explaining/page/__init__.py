@@ -134,10 +134,10 @@ class _Page:
             "source": source_line(explanation, moment), "status": "", "said": "", "yours": "", "line": None,
         }  # fmt: skip
         if theirs is not None:
-            wrong, differs = key in theirs.wrong, key in theirs.values
-            told["status"] = "wrong" if wrong else "follows" if differs else ""
-            told["said"] = theirs.said.get(key[0], "") if wrong else ""
+            told["status"] = theirs.status(key)
+            told["said"] = theirs.said.get(key[0], "") if told["status"] == "wrong" else ""
             told["yours"] = Markup(self.matrices.theirs(key))
+            told["right"] = Markup(self.matrices.of(*key))
             told["line"] = theirs.lines.get(key[0])
         return told
 

@@ -124,13 +124,12 @@ def axes_of(explanation: Explanation, key: Key) -> tuple[str | int, ...]:
 
 
 def _theirs(explanation: Explanation, selection: Selection) -> dict[str, Any] | None:
-    """What a person's own program computed, where that is wrong."""
+    """Where a person's own program is wrong: the mistakes, and what follows from them."""
     theirs = explanation.theirs
     if theirs is None:
         return None
-    values = {
-        key_text(key): np.asarray(value, float).ravel().tolist()
-        for key, value in theirs.values.items() if key[1] in (None, *selection.steps)
-    }  # fmt: skip
-    finite = {k: [n if np.isfinite(n) else None for n in v] for k, v in values.items()}
-    return {"wrong": [key_text(key) for key in theirs.wrong], "values": finite}
+    shown = {moment.key: theirs.status(moment.key) for moment in selection.moments}
+    return {
+        status: [key_text(key) for key, of in shown.items() if of == status]
+        for status in ("wrong", "follows")
+    }

@@ -18,6 +18,10 @@ from unrolled.explaining.page.data import key_text
 from unrolled.explaining.page.selection import Selection
 
 _WIDE, _HIGH, _ROW, _GAP = 46, 22, 40, 34  # of a box; between rows, between columns
+_HATCH = (
+    '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse">'
+    '<path d="M0 6L6 0"/></pattern></defs>'
+)
 
 
 @dataclass(frozen=True)
@@ -134,16 +138,21 @@ class Graph:
             for key, edges in itertools.groupby(self._drawn(), lambda edge: edge[2].key)
         ]
         texts = [self._heading(k, t) for k, t in enumerate(self.steps)]
-        boxes = [_box(box, self._is_step(box.key)) for box in self.boxes.values()]
+        boxes = [
+            _box(box, box.key in self._steps, self._status(box.key)) for box in self.boxes.values()
+        ]
         body = "".join((*lines, *texts, *boxes))
-        return f'<svg viewBox="0 0 {wide} {high}" width="{wide}" height="{high}">{body}</svg>'
+        hatch = _HATCH if self.explanation.theirs else ""
+        return (
+            f'<svg viewBox="0 0 {wide} {high}" width="{wide}" height="{high}">{hatch}{body}</svg>'
+        )
+
+    def _status(self, key: Key) -> str:
+        return self.explanation.theirs.status(key) if self.explanation.theirs else ""
 
     def _drawn(self) -> Iterator[tuple[str, Box, Box]]:
         """The lines but for those from what the forward kept for the backward, which are too many."""
         return (edge for edge in self.edges() if edge[0] != "kept")
-
-    def _is_step(self, key: Key) -> bool:
-        return key in self._steps
 
     @cached_property
     def _steps(self) -> set[Key]:
@@ -170,7 +179,7 @@ def _path(kind: str, a: Box, b: Box) -> str:
     return f'<path class="{kind[0]}" d="{d}"/>'
 
 
-def _box(box: Box, is_step: bool) -> str:
+def _box(box: Box, is_step: bool, status: str) -> str:
     name, x, y = box.key[0], box.x - _WIDE / 2, box.y - _HIGH / 2
     text = (
         f'<rect x="{x:.0f}" y="{y:.0f}" width="{_WIDE}" height="{_HIGH}"/>'
@@ -178,8 +187,8 @@ def _box(box: Box, is_step: bool) -> str:
     )
     if not is_step:
         return f'<g data-box="{key_text(box.key)}" class="given">{text}</g>'
-    label = escape(label_of(box.key))
-    return f'<a href="#{label}" data-box="{key_text(box.key)}" tabindex="-1">{text}</a>'
+    label, marked = escape(label_of(box.key)), f' class="{status}"' if status else ""
+    return f'<a href="#{label}" data-box="{key_text(box.key)}" tabindex="-1"{marked}>{text}</a>'
 
 
 def _symbol(name: str) -> str:

@@ -35,18 +35,28 @@ class Matrices:
         if theirs is None or key not in theirs.values:
             return ""
         rows, columns = map(self.selection.indices, axes_of(self.explanation, key))
-        return matrix(np.asarray(theirs.values[key], float), "", rows, columns)
+        value, right = np.asarray(theirs.values[key], float), self.explanation.value(*key)
+        off = ~np.isclose(value, right, rtol=1e-6, atol=1e-6 * float(np.max(np.abs(right))))
+        return matrix(value, "", rows, columns, off)
 
     def equation(self, moment: Moment) -> tuple[str, str]:
         """Return both sides of a moment's equation with its numbers."""
         return writing.equation(moment, self.explanation, MATHML, self.of, "<mn>0</mn>")
 
 
-def matrix(value: Array, key: str, rows: Sequence[int], columns: Sequence[int]) -> str:
-    """Return an array (n, m) as a matrix, of those rows and columns, with dots where some are missing."""
+def matrix(
+    value: Array, key: str, rows: Sequence[int], columns: Sequence[int], off: Array = None
+) -> str:
+    """Return an array (n, m) as a matrix, of those rows and columns, with dots where some are missing;
+    entries that are `off` are marked.
+    """
     lines = []
     for i in rows:
-        cells = (f"<mtd><mn>{writing.number(value[i, j])}</mn></mtd>" for j in columns)
+        cells = (
+            f"<mtd{' class=off' if off is not None and off[i, j] else ''}>"
+            f"<mn>{writing.number(value[i, j])}</mn></mtd>"
+            for j in columns
+        )
         dots = "<mtd class='more'><mo>…</mo></mtd>" if len(columns) < value.shape[1] else ""
         lines.append(f"<mtr>{''.join(cells)}{dots}</mtr>")
     if len(rows) < len(value):
