@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs page bench clean
 
 demo: .venv/installed
 	$(BIN)/unrolled demo
@@ -17,6 +17,9 @@ check: .venv/installed-dev
 
 docs: .venv/installed-test
 	$(BIN)/python docs/refresh.py
+
+page: # the script of `unrolled explain`'s page, from web/: needs Node
+	cd web && npm ci && npm run build
 
 bench: .venv/installed-bench
 	$(BIN)/unrolled bench --write docs/performance.md
@@ -35,7 +38,10 @@ bench: .venv/installed-bench
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@
 
-.venv/installed-bench: .venv/installed
+.venv/installed-page: # the script of `unrolled explain`'s page, from web/: needs Node
+	cd web && npm ci && npm run build
+
+bench: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	touch $@
 
