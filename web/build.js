@@ -1,4 +1,5 @@
 // Builds the page's script and style into the package: `npm ci && npm run build`.
+import { readFileSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
 const out = "../src/unrolled/explaining/page/bundle/";
@@ -20,3 +21,8 @@ await build({
   charset: "utf8",
   target: ["chrome110", "firefox115", "safari16"],
 });
+
+const licences = ["preact", "htm"].map(
+  (name) => `${name}\n\n${readFileSync(`node_modules/${name}/LICENSE`, "utf8").trim()}\n`,
+);
+writeFileSync(`${out}LICENSES.txt`, `page.js contains:\n\n${licences.join("\n\n")}`);
