@@ -22,7 +22,7 @@ _WELCOME = """Unrolled: recurrent networks whose every number can be seen. Three
 
 `unrolled --help` lists all commands, `unrolled COMMAND --help` has an example of each."""
 
-_NOT_COMMANDS = ("main", "options", "output", "progress")
+_NOT_COMMANDS = ("main", "options", "output", "progress", "walking")
 
 
 class _Commands(click.Group):

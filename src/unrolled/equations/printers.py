@@ -26,7 +26,7 @@ TEXT = {
     "sum": "Σ_%s %s", "positive": "%s > 0", "where": "where(%s, %s, %s)", "sigmoid": "σ(%s)",
     "log_sum_exp": "log Σ exp(%s)", "call": "%s(%s)", "brackets": "(%s)", "step": "%s⟨%s⟩",
     "suffix": "%s_%s", "half": "½", "power": "%se%s", "over_time": "Σ_t %s",
-    "previous": "%s, %s at t = 0", "next": "%s, 0 at t = T−1", "first": "%s",
+    "previous": "%s, %s at t = 0", "next": "%s, 0 at t = T−1", "first": "%s", "dots": "…",
 }  # fmt: skip
 
 LATEX = {
@@ -39,7 +39,7 @@ LATEX = {
     "brackets": r"\left(%s\right)", "step": r"{%s}^{\langle %s \rangle}",
     "suffix": r"{%s}_{\mathrm{%s}}", "half": r"\tfrac12", "power": r"%s\cdot 10^{%s}",
     "over_time": r"\sum_{t} %s", "previous": r"%s,\quad %s \text{ at } t = 0",
-    "next": r"%s,\quad 0 \text{ at } t = T-1", "first": "%s",
+    "next": r"%s,\quad 0 \text{ at } t = T-1", "first": "%s", "dots": r"\cdots",
 }  # fmt: skip
 
 MATHML = {
@@ -59,6 +59,7 @@ MATHML = {
     "number": "<mn>%s</mn>", "over_time": "<munder><mo>∑</mo><mi>t</mi></munder>%s",
     "previous": "%s<mtext>, </mtext>%s<mtext> at t = 0</mtext>",
     "next": "%s<mtext>, 0 at t = T−1</mtext>", "first": "%s",
+    "dots": "<mo>…</mo>",
 }  # fmt: skip
 
 
@@ -171,7 +172,7 @@ def to_text(
     """
     plain = notation.ascii_text if ascii else str
     printer = Printer(table)
-    lines = [*_title(table), ""]
+    lines = [*title(table), ""]
     for section in _sections(links):
         equations = table.of(section)
         rows = [tuple(map(plain, printer.equation(e))) for e in equations]
@@ -201,7 +202,8 @@ def _shapes(expression: Expression, sizes: Any) -> str:
     return shape_text(expression.shape, sizes)
 
 
-def _title(table: Table) -> list[str]:
+def title(table: Table) -> list[str]:
+    """Return what the table is of, with the sources, in lines."""
     step = table.step
     cell = (
         step.cell.name if step.activation is None else f"{step.cell.name} ({step.activation.name})"
@@ -235,7 +237,7 @@ def _legend(
 def to_latex(table: Table, sizes: Mapping[str, int] | None = None, links: bool = False) -> str:
     """Return the table as LaTeX: one align* a direction, shapes at the right (needs amsmath)."""
     printer = Printer(table, LATEX)
-    blocks = [f"% {line.strip()}" for line in _title(table)]
+    blocks = [f"% {line.strip()}" for line in title(table)]
     for section in _sections(links):
         rows = []
         for equation in table.of(section):

@@ -6,6 +6,8 @@ from unrolled import notation
 from unrolled.equations.evaluation import Moment
 from unrolled.equations.expressions import SIGNS, Expression
 from unrolled.explaining.explanation import Explanation
+from unrolled.explaining.studies import Saturation, lost
+from unrolled.explaining.writing import number
 
 _BY_ENTRY = {"tanh", "sigmoid", "relu", "leaky_relu", "softplus", "square", "negative"}
 _SAID = {"sigmoid": "σ", "softmax": "softmax"}
@@ -167,3 +169,24 @@ class _Telling:
     def told_of(self, expression: Expression) -> str:
         """Return the telling as one text."""
         return " ".join(self.told(expression))
+
+
+def saturations(explanation: Explanation, most: int = 5) -> list[str]:
+    """Return a sentence for each gradient that flat activations make exactly 0; of more than `most`, of the
+    first ones, and how many more there are.
+    """
+    found = lost(explanation)
+    said = [_saturated(one) for one in found[:most]]
+    if len(found) > most:
+        said.append(f"So it is with {len(found) - most} more.")
+    return said
+
+
+def _saturated(found: Saturation) -> str:
+    (name, t), z = found.key, found.key[0].removeprefix("d")
+    low, high = number(found.lowest), number(found.highest)
+    sized = f"is {low}" if low == high else f"is from {low} to {high}"
+    return (
+        f"{symbol(name, t)} is exactly 0 in {found.entries} of {found.size} entries though "
+        f"{symbol(found.of, t)} is not, for the activation is flat there: |{symbol(z, t)}| {sized}."
+    )

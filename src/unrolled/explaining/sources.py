@@ -1,30 +1,32 @@
-"""Where an equation stands in the code: the file, the line, and what is written there."""
+"""Where a moment's equation stands in the code: the file of its part, the line, and its text."""
 
 import linecache
 from pathlib import Path
-from typing import NamedTuple
 
+import unrolled
 from unrolled.equations.evaluation import Moment
 from unrolled.explaining.explanation import Explanation
 
-
-class SourceLine(NamedTuple):
-    """A line of a file; `file` is its name alone, `line` counts from 1."""
-
-    file: str
-    line: int
-    text: str
+_PACKAGE = Path(unrolled.__file__).parent
 
 
-def source_line(explanation: Explanation, moment: Moment) -> SourceLine | None:
-    """Return the line that a moment's equation was recorded from; None for what links steps."""
-    equation, step = moment.equation, explanation.table.step
-    parts = {part.name: part for part in step.whole.parts}
-    part = parts.get(equation.part)
-    if part is None or not equation.line:
-        return None
-    function = part.forward if equation.direction == "forward" else part.backward
-    path = function.__code__.co_filename
-    return SourceLine(
-        Path(path).name, equation.line, linecache.getline(path, equation.line).strip()
-    )
+def source_line(explanation: Explanation, moment: Moment) -> tuple[str, int, str] | None:
+    """Return file name, line and its text, `("unrolled/cells/rnn.py", 12, "z_a = …")`; None for what
+    links the steps of any cell, and so stands in none.
+    """
+    equation = moment.equation
+    for part in explanation.table.step.whole.parts:
+        if part.name == equation.part and equation.line:
+            function = part.forward if equation.direction == "forward" else part.backward
+            file = function.__code__.co_filename
+            linecache.checkcache(file)
+            text = linecache.getline(file, equation.line, function.__globals__)
+            return _said(Path(file)), equation.line, text.strip()
+    return None
+
+
+def _said(file: Path) -> str:
+    """Return a file of the package with its folders, and another one without."""
+    if file.is_relative_to(_PACKAGE):
+        return f"{_PACKAGE.name}/{file.relative_to(_PACKAGE).as_posix()}"
+    return file.name

@@ -100,8 +100,9 @@ def lost(explanation: Explanation) -> list[Saturation]:
     found = []
     for moment in explanation.moments:
         name, t = moment.key
-        if moment.equation.direction != "backward" or not name.startswith("dz_") or t is None:
-            continue
+        backward = moment.equation.direction == "backward" and name.startswith("dz_")
+        if t is None or not backward or name[1:] not in explanation.table.shapes:
+            continue  # a cell may leave its z without a name
         *_, of = moment.equation.expression.leaves()
         gone = (explanation.value(name, t) == 0) & (explanation.value(of.name, t) != 0)
         z = np.abs(explanation.value(name[1:], t))

@@ -35,16 +35,18 @@ class StepPrinter(Printer):
     """Prints the equations of one step, t, with something in the places of the quantities.
 
     `leaf(name, t)` says what: the symbol (`symbol` below), the shape, the numbers; t is None for a parameter.
-    `zero` stands for what comes back from the step after the last.
+    `zero` stands for what comes back from the step after the last; `most` is how many terms of a sum over time
+    are written at most, with dots for the others.
     """
 
     def __init__(
         self, table: Table, style: Mapping[str, str], t: int | None, T: int,
         leaf: Callable[[str, int | None], str] | None = None, zero: str = "0",
+        most: int | None = None,
     ):  # fmt: skip
         super().__init__(table, style)
         self.table, self.t, self.T, self.zero = table, t, T, zero
-        self.leaf = leaf or self.symbol
+        self.leaf, self.most = leaf or self.symbol, most or T
 
     def name(self, name: str, at: str = "t") -> str:
         """Return what stands for a quantity."""
@@ -62,15 +64,18 @@ class StepPrinter(Printer):
         """Return what another step, or all of them, gave."""
         name = expression.operands[0].name
         if expression.operation == "over_time":
-            steps = [self.leaf(name, t) for t in range(self.T)]
+            steps = [self.leaf(name, t) for t in range(min(self.T, self.most) - 1)]
+            dots = [self.style["dots"]] * (self.most < self.T)
+            steps += [*dots, self.leaf(name, self.T - 1)]
             return functools.reduce(lambda a, b: self.style["add"] % (a, b), steps)
         t = 0 if self.t is None else self.t + 1
         return self.leaf(name, t) if t < self.T else self.zero
 
 
 def equation(
-    moment: Moment, explanation: Explanation, style: Any, leaf: Any = None, zero: str = "0"
-) -> tuple[str, str]:
+    moment: Moment, explanation: Explanation, style: Any, leaf: Any = None, zero: str = "0",
+    most: int | None = None,
+) -> tuple[str, str]:  # fmt: skip
     """Return both sides of a moment's equation; `leaf(name, t)` says what stands for the quantities."""
-    printer = StepPrinter(explanation.table, style, moment.t, explanation.T, leaf, zero)
+    printer = StepPrinter(explanation.table, style, moment.t, explanation.T, leaf, zero, most)
     return printer.left(moment.equation), printer.print(moment.equation.expression)

@@ -26,7 +26,7 @@ from unrolled.explaining.page.data import key_text, to_json
 from unrolled.explaining.page.graph import Graph
 from unrolled.explaining.page.matrices import Matrices, matrix
 from unrolled.explaining.page.selection import Selection
-from unrolled.explaining.sentences import sentence, symbol
+from unrolled.explaining.sentences import saturations, sentence, symbol
 from unrolled.explaining.sources import source_line
 
 Array = Any
@@ -90,7 +90,7 @@ class _Page:
         return {
             "title": explanation.title or f"{explanation.table.step.cell.name}, step by step",
             "facts": self._facts(), "notes": [*explanation.notes, *selection.notes],
-            "lost": self._lost(), "graph": Markup(Graph(explanation, selection).to_svg()),
+            "lost": saturations(explanation), "graph": Markup(Graph(explanation, selection).to_svg()),
             "moments": [self._moment(moment) for moment in selection.moments],
             "given": list(self._given()), "apart": apart, "influence": self._influence(),
             "ways": ways, "switched": self._switched(), "legend": list(self._legend()),
@@ -112,14 +112,6 @@ class _Page:
         if explanation.theirs:
             found.insert(0, ("your program", explanation.theirs.file))
         return found
-
-    def _lost(self) -> list[str]:
-        return [
-            f"{symbol(*one.key)} is exactly 0 in {one.entries} of its {one.size} entries, though "
-            f"{notation.entry(one.of).text} is not: the units are saturated, "
-            f"|{symbol(one.key[0][1:], one.key[1])}| from {one.lowest:.4g} to {one.highest:.4g}."
-            for one in studies.lost(self.explanation)
-        ]  # fmt: skip
 
     def _moment(self, moment: Moment) -> dict[str, Any]:
         explanation, theirs = self.explanation, self.explanation.theirs

@@ -41,7 +41,8 @@ class Matrices:
 
     def equation(self, moment: Moment) -> tuple[str, str]:
         """Return both sides of a moment's equation with its numbers."""
-        return writing.equation(moment, self.explanation, MATHML, self.of, "<mn>0</mn>")
+        most = self.selection.cap
+        return writing.equation(moment, self.explanation, MATHML, self.of, "<mn>0</mn>", most)
 
 
 def matrix(
