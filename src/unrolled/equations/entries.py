@@ -85,10 +85,11 @@ class Grid:
         meant: Grid = PRIMITIVES[function].__wrapped__(*operands)  # type: ignore[attr-defined]
         if rule != "same shape" or len(operands) > 1:
             return meant
+        alone = PRIMITIVES[function].__wrapped__(Grid.of("z", self.shape)).entry("i", "j")  # type: ignore[attr-defined]
+        plain = alone.operation in ("less", "tanh") or _reaches_over(alone)
 
         def entry(i: Index, j: Index) -> Scalar:
             made, of = meant.entry(i, j), self.entry(i, j)
-            plain = made.operation in ("less", "tanh") or _reaches_over(made)
             return made if plain else Scalar("call", (of, made), name=function)
 
         return Grid(meant.shape, entry)

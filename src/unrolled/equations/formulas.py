@@ -15,6 +15,8 @@ SPREADSHEET = {
     "at_most": "%s<=%s", "sum": "(%s)", "largest": "MAX(%s)",
 }  # fmt: skip
 
+_MOST = 250  # operands of MAX in a spreadsheet
+
 PYTHON = {
     **SPREADSHEET, "square": "((%s)**2)", "exp": "exp(%s)", "log": "log(%s)", "log1p": "log1p(%s)",
     "tanh": "tanh(%s)", "where": "(%s and [%s] or [%s])[0]", "less": "(%s<%s)", "at_most": "(%s<=%s)",
@@ -43,10 +45,16 @@ def formula(
         if node.operation in OVER:
             (of,) = node.operands
             terms = [told(of, {**where, node.name: k}) for k in range(sizes[str(node.axis)])]
-            if len(terms) == 1:
-                return terms[0]
-            return text % ("+" if node.operation == "sum" else ",").join(terms)
+            return _joined(terms, text, "+" if node.operation == "sum" else ",")
         operands = tuple(told(operand, where) for operand in node.operands)
         return text % (operands * (text.count("%s") // len(operands)))
 
     return told(scalar, where or {})
+
+
+def _joined(terms: list[str], text: str, sign: str) -> str:
+    """Return a sum or the largest of terms, in groups where there are more than a function takes."""
+    while len(terms) > 1:
+        groups = [terms[k : k + _MOST] for k in range(0, len(terms), _MOST)]
+        terms = [text % sign.join(group) if len(group) > 1 else group[0] for group in groups]
+    return terms[0]

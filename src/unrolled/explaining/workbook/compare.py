@@ -1,5 +1,6 @@
 """The sheet that compares every formula with the number that NumPy computed."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from unrolled.explaining.workbook.layout import Spot
 
 Array = Any
 NAME = "Compare"
+FORMULAS = 4  # of an entry
 _SAYS = (
     "Each formula beside the number that NumPy computed from the numbers as they came, and what rounding may make "
     "of it.",
@@ -26,22 +28,23 @@ _TOP = 7  # the row of the headings, counted from 0
 
 
 def draw(
-    book: Book, quantities: Iterable[Quantity], spots: Mapping[Key, Spot], allowed: Mapping[Key, float]
+    book: Book, quantities: Iterable[Quantity], spots: Mapping[Key, Spot],
+    allowed: Mapping[Key, float], most: int,
 ) -> None:  # fmt: skip
-    """Write the sheet."""
+    """Write the sheet, with at most so many entries of each array."""
     page, row, agreeing = book.page(NAME), _TOP + 1, 0
     for column, wide in enumerate(_WIDTHS):
         page.sheet.set_column(column, column, wide)
     for quantity in quantities:
         bound, largest = allowed.get(quantity.key), _largest(quantity)
-        for at in np.ndindex(quantity.value.shape):
+        for at in itertools.islice(np.ndindex(quantity.value.shape), most):
             page.text((row, 0), quantity.symbol)
             _beside(page, row, spots[quantity.key].cell(*at), float(quantity.value[at]), largest)
             for column, index in enumerate(at, 1):
                 page.number((row, column), index, "text")
             _judged(page, row, np.isfinite(quantity.value[at]), bound)
             row += 1
-        agreeing += 0 if bound is None else quantity.value.size
+        agreeing += 0 if bound is None else min(quantity.value.size, most)
     _summary(page, row, agreeing)
 
 
@@ -99,7 +102,8 @@ def _summary(page: Page, end: int, agreeing: int) -> None:
     found = f'=IFERROR(INDEX({what},MATCH(MAX({relative}),{relative},0)),"")'
     page.formula((5, 6), found, "", "text")
     for column, heading in enumerate(_COLUMNS):
-        page.text((_TOP, column), heading, "column")
+        numbers = 0 < column < len(_COLUMNS) - 1
+        page.text((_TOP, column), heading, "column of numbers" if numbers else "column")
     page.sheet.set_row(_TOP, 32)
     page.sheet.autofilter(_TOP, 0, end - 1, len(_COLUMNS) - 1)
     page.sheet.freeze_panes(_TOP + 1, 1)

@@ -22,6 +22,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "across": {"font_color": _GREY, "align": "right"}, "down": {"font_color": _GREY, "align": "right", "indent": 1},
     "link": {"font_color": "#0563C1", "underline": 1},
     "column": {"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"},
+    "column of numbers": {"bold": True, "bottom": 1, "text_wrap": True, "valign": "top", "align": "right"},
     "text": {}, "given": {"bold": True, "font_color": "#0B3D91", "bg_color": "#FFF6CC", "border": 1},
     "computed": {"font_color": _INK}, "live": {"bold": True, "align": "left"},
     "verdict": {"indent": 1},

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from unrolled.equations.table import Key
-from unrolled.explaining import studies
 from unrolled.explaining.explanation import Explanation
 from unrolled.explaining.softmax import THREE_WAYS
 from unrolled.explaining.workbook import softmax_sheet
@@ -36,7 +35,7 @@ def _shaken(explanation: Explanation, random: np.random.Generator) -> dict[Key, 
     found = explanation.computed(given=given, fixed=nothing)
     for name in explanation.table.step.parameters:
         found[f"new {name}", None] = found[name, None] - FIRST_RATE * found[f"d{name}", None]
-    if studies.has_softmax(explanation):
+    if softmax_sheet.is_shown(explanation):
         found |= _three_ways(explanation, found, random)
     return {key: shaken.value for key, shaken in found.items() if key not in given}
 

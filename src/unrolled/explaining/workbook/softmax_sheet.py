@@ -20,6 +20,10 @@ from unrolled.notation import Shape
 
 Array = Any
 NAME = "Softmax"
+_LARGEST = 60  # outputs: the Jacobian has their square
+LEFT_OUT = (
+    f"The sheet that studies softmax is left out: its Jacobian is for at most {_LARGEST} outputs."
+)
 _SAID = {
     "identity": ("δ", "1 where row and column are the same"),
     "dy_hat": ("dŷ", "the gradient of the probabilities, of −Σ y log ŷ: −y / ŷ"),
@@ -28,6 +32,11 @@ _SAID = {
     "by_chain": ("by chain", "dz_y by the chain rule in one line, the same sum without forming the Jacobian"),
     "by_shortcut": ("by shortcut", "dz_y by what all of it comes down to: ŷ − y"),
 }  # fmt: skip
+
+
+def is_shown(explanation: Explanation) -> bool:
+    """Whether there is a softmax with cross-entropy, and not of too many outputs."""
+    return studies.has_softmax(explanation) and explanation.sizes["n_y"] <= _LARGEST
 
 
 def sheet(explanation: Explanation) -> Sheet:
