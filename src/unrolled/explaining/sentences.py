@@ -9,8 +9,12 @@ from unrolled.explaining.explanation import Explanation
 from unrolled.explaining.studies import Saturation, lost
 from unrolled.explaining.writing import number
 
-_BY_ENTRY = {"tanh", "sigmoid", "relu", "leaky_relu", "softplus", "square", "negative"}
-_SAID = {"sigmoid": "σ", "softmax": "softmax"}
+_BY_ENTRY = ", entry by entry"
+_CALLED = {
+    "sigmoid": "σ of", "square": "the square of", "negative": "minus", "transpose": "the transpose of",
+    "over_batch": "the sum over the batch of", "over_features": "the sum down each column of",
+    "log_sum_exp": "the logarithm of the sum of e to the power of",
+}  # fmt: skip
 
 
 def sentence(explanation: Explanation, moment: Moment) -> str:
@@ -83,10 +87,10 @@ class _Telling:
                 yield f"{self.names(term)} is added to every column"
 
     def _added(self, terms: list[tuple[int, Expression]]) -> str:
-        said = [
-            ("minus " if sign < 0 else "plus " if k else "") + self.phrase(term)
-            for k, (sign, term) in enumerate(terms)
-        ]
+        said = []
+        for k, (sign, term) in enumerate(terms):
+            words = self.phrase(term).replace(_BY_ENTRY, " (entry by entry)")
+            said.append(f"{'minus ' if sign < 0 else 'plus ' if k else ''}{words}")
         return " ".join(said)
 
     @property
@@ -105,22 +109,23 @@ class _Telling:
             return self.names(expression)
         if operation == "number":
             return f"{expression.value:g}"
+        if operation in SIGNS:
+            return f"({self._added(expression.terms())})"
         if operation == "product":
             left, right = expression.operands
             turned = "the transpose of " if left.operation == "transpose" else ""
             return f"{turned}{self.names(left)} times {self.names(right)}"
         if operation == "multiply":
-            return f"{self._factor(expression.operands[0])} times {self._factor(expression.operands[1])}, entry by entry"
-        if operation in _BY_ENTRY or operation == "softmax":
-            return f"{_SAID.get(operation, operation)} of {self.names(expression)}"
-        if operation == "log_sum_exp":
-            return f"the logarithm of the sum of e to the power of {self.names(expression)}"
-        return f"a term of {self.names(expression)}"
+            return f"{' times '.join(map(self._factor, expression.operands))}{_BY_ENTRY}"
+        if operation == "divide":
+            return f"{' divided by '.join(map(self._factor, expression.operands))}{_BY_ENTRY}"
+        if operation in _CALLED:
+            return f"{_CALLED[operation]} {self._factor(expression.operands[0])}"
+        inner = " and ".join(map(self._factor, expression.operands))
+        return f"{operation.replace('_', ' ')} of {inner}"
 
     def _factor(self, expression: Expression) -> str:
-        if expression.operation in SIGNS:
-            return f"({self._added(expression.terms())})"
-        return self.phrase(expression).removesuffix(", entry by entry")
+        return self.phrase(expression).removesuffix(_BY_ENTRY)
 
     def _product(self, expression: Expression) -> str:
         left, right = expression.operands
@@ -164,7 +169,7 @@ class _Telling:
             return f"e to the power of each of {self.names(expression)}, divided by the sum of its column, so that every column adds up to 1"
         if operation == "multiply":
             return self.phrase(expression)
-        return f"{self.phrase(expression)}, entry by entry"
+        return f"{self.phrase(expression)}{_BY_ENTRY}"
 
     def told_of(self, expression: Expression) -> str:
         """Return the telling as one text."""
