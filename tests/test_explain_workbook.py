@@ -191,6 +191,16 @@ def explained_again(explanation, given):
     return explain(net, X, Y, state, explanation.reduction)
 
 
+def test_a_loss_far_below_rounding_of_1_is_kept():
+    """log(1 + e^−40) is e^−40, which 1 + e^−40 would lose."""
+    p = problem(output="sigmoid", **SMALL)
+    p.net.parameters["b_y"][...] = -40
+    explanation = explain(p.net, p.X, np.zeros(p.Y.shape), p.state)
+    calculated = Calculated(opened(explanation, cached=False))
+    assert 0 < explanation.value("losses", 0).max() < 1e-10
+    assert_same(calculated.array("losses_t0"), explanation.value("losses", 0), "losses")
+
+
 def test_a_wrong_formula_is_noticed(monkeypatch):
     monkeypatch.setitem(formulas.SPREADSHEET, "square", "((%s)^2.001)")
     explanation = explained("rnn-tanh")
@@ -303,6 +313,18 @@ def test_beyond_the_cap_fewer_are_shown_and_it_says_so(monkeypatch):
     monkeypatch.setattr(workbook, "MOST", 100)
     with pytest.raises(UnrolledError, match=r"one step of one sequence takes .* formulas, of 100"):
         workbook.to_bytes(explanation)
+
+
+@pytest.mark.parametrize("output", ["softmax", "linear"])
+def test_fewer_steps_have_the_last_ones_target(monkeypatch, output):
+    p = problem(output=output, last=True, **SMALL | {"T": 8})
+    explanation = explain(p.net, p.X, p.Y, p.state)
+    monkeypatch.setattr(workbook, "STEPS", 3)
+    book = opened(explanation)
+    assert any("and steps 5 to 7, as" in str(cell.value) for cell in book["Read me"]["A"])
+    assert_same(array(book, "the_loss"), explanation.value("loss", None), "loss")
+    assert not array(book, "loss_t0").any()
+    assert not array(book, "loss_t1").any()
 
 
 def test_a_formula_too_long_takes_fewer(monkeypatch):

@@ -130,16 +130,29 @@ def three_ways(explanation: Explanation, t: int, sequence: int) -> dict[str, Arr
 
 
 def shortened(explanation: Explanation, m: int, T: int) -> Explanation:
-    """Return the explanation of the first m sequences and T steps alone, with a note that says so."""
+    """Return the explanation of the first m sequences and T steps alone, with a note that says so.
+
+    The steps are the first ones, or, where those have no target, the ones up to the first that has.
+    """
     if m >= explanation.m and T >= explanation.T:
         return explanation
     m, T = min(m, explanation.m), min(T, explanation.T)
-    steps = [explanation.tape[t] for t in range(T)]
+    targets = [t for t in range(explanation.T) if explanation.value("omega", t)[:, :m].any()]
+    start = max(targets[0] - T + 1, 0) if targets else 0
+    steps = [explanation.tape[t] for t in range(start, start + T)]
     X, Y = (np.stack([step[name][:, :m] for step in steps], axis=-1) for name in ("x", "y"))
-    state = {s: explanation.given[f"{s}0", None][:, :m] for s in explanation.table.step.states}
+    if targets == [explanation.T - 1]:  # values, too, are no targets where they have no share
+        Y = Y[:, :, -1]
+    states = explanation.table.step.states
+    state = {s: explanation.value(f"{s}_prev", start)[:, :m] for s in states}
     tape = explanation.net.tape(X, Y, state, reduction=explanation.reduction)
+    which = (
+        f"the first {T} of {explanation.T} steps"
+        if not start
+        else f"steps {start} to {start + T - 1}"
+    )
     note = (
-        f"The first {m} of {explanation.m} sequences and the first {T} of {explanation.T} steps, as a "
-        "calculation of their own: its loss and gradients are not those of all."
+        f"The first {m} of {explanation.m} sequences and {which}, as a calculation of their own: its loss "
+        "and gradients are not those of all."
     )
     return replace(explanation, tape=tape, notes=(*explanation.notes, note))
