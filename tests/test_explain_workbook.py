@@ -303,6 +303,7 @@ def test_numbers_that_are_none_do_not_break_the_file():
 
 def test_beyond_the_cap_fewer_are_shown_and_it_says_so(monkeypatch):
     monkeypatch.setattr(workbook, "MOST", 2000)
+    monkeypatch.setattr(workbook, "QUICK", 2000)
     explanation = read_example("sequence")
     book = opened(explanation, cached=False)
     notes = [cell.value for cell in book["Read me"]["A"] if cell.value]

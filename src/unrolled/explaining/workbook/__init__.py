@@ -18,6 +18,7 @@ from unrolled.explaining.workbook.layout import names, spots
 from unrolled.notation import Shape
 
 MOST = 130_000  # formulas: beyond that a spreadsheet gets slow
+QUICK = 60_000  # and up to here it is quick: more only where that takes a single step
 STEPS = 50  # each has two sheets
 COMPARED = 200  # entries of an array, where all would be too many
 
@@ -66,8 +67,8 @@ def _noted(explanation: Explanation, note: str) -> Explanation:
 
 
 def _compared(explanation: Explanation) -> int:
-    """Return how many entries of an array are compared: all, if with that at least one step fits."""
-    return next((n for n in (MOST, COMPARED) if _formulas(explanation, 1, 1, n) <= MOST), COMPARED)
+    """Return how many entries of an array are compared: all, if that is quick for at least one step."""
+    return MOST if _formulas(explanation, 1, 1, MOST) <= QUICK else COMPARED
 
 
 def _fitting(explanation: Explanation, compared: int) -> tuple[int, int]:
@@ -75,12 +76,13 @@ def _fitting(explanation: Explanation, compared: int) -> tuple[int, int]:
     can be, then more sequences.
     """
 
-    def fits(m: int, T: int) -> bool:
-        return _formulas(explanation, m, T, compared) <= MOST
-
-    if not fits(1, 1):
-        count = _formulas(explanation, 1, 1, compared)
+    count = _formulas(explanation, 1, 1, compared)
+    if count > MOST:
         raise _too_large(f"one step of one sequence takes {count:,} formulas, of {MOST:,} at most")
+
+    def fits(m: int, T: int) -> bool:
+        return _formulas(explanation, m, T, compared) <= (QUICK if count <= QUICK else MOST)
+
     m, T = explanation.m, min(explanation.T, STEPS)
     fewest = min(m, 2) if fits(min(m, 2), 1) else 1
     steps = _largest(T, lambda t: fits(fewest, t))

@@ -72,9 +72,6 @@ class Page:
 
     def __init__(self, book: Book, sheet: Worksheet):
         self.book, self.sheet = book, sheet
-        # The writer looks in every formula for thirty functions of new programs, which is half of all its
-        # time; no formula here has one.
-        sheet._prepare_formula = lambda formula, _=False: formula.removeprefix("=")
         sheet.hide_gridlines(2)
         sheet.set_landscape()
         sheet.set_paper(9)
