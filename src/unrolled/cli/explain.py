@@ -64,6 +64,8 @@ def _print(explanation: Explanation, step: str | None) -> None:
         console.print(terminal.step(explanation.find(step)))
         return
     console.print(terminal.heading())
+    if (story := terminal.story()) is not None:
+        console.print(story)
     if sys.stdin.isatty() and sys.stdout.isatty():
         walk(terminal, console)
         return

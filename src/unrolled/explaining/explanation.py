@@ -41,7 +41,8 @@ class Explanation:
 
     `title` says what it is of, `notes` what else is to be known about it; `reduction` is that of the loss.
     `labels` are what the entries of x and y stand for, the characters of a text; empty where nothing.
-    `theirs` is a person's own program beside it, or None.
+    `theirs` is a person's own program beside it, or None. `story` is what an example's file says about the
+    descents that its story tells of.
     """
 
     net: Network
@@ -51,6 +52,7 @@ class Explanation:
     labels: tuple[str, ...] = ()
     reduction: str = "mean"
     theirs: Theirs | None = None
+    story: Mapping[str, Any] | None = None
 
     @property
     def table(self) -> Table:
@@ -120,6 +122,13 @@ class Explanation:
             return self.tape["loss"].reshape(1, 1)
         assert self.tape.gradients is not None
         return self.tape.gradients[name.removeprefix("d")]
+
+    @cached_property
+    def told(self) -> tuple[str, ...]:
+        """The story in sentences, empty where there is none; its descents are run when it is asked for."""
+        from unrolled.explaining.descent import tell  # which needs this file
+
+        return tuple(tell(self))
 
     def computed(self, **changed: Any) -> dict[Key, Array]:
         """Return every number with something changed, as `equations.evaluation.evaluate` takes it."""

@@ -37,6 +37,8 @@ def to_data(explanation: Explanation) -> dict[str, Any]:
         **{f"{s}0": _listed(explanation.given[f"{s}0", None]) for s in step.states},
         "parameters": {name: _listed(value) for name, value in tape.parameters.items()},
         "numbers": {"over_time": over_time, "shares": shares},
+        **({"labels": list(explanation.labels)} if explanation.labels else {}),
+        **({"story": dict(explanation.story)} if explanation.story else {}),
         "table": to_dict(explanation.table, explanation.sizes),
     }  # fmt: skip
 

@@ -54,6 +54,15 @@ class Terminal:
         ]  # fmt: skip
         return self._text(lines)
 
+    def story(self) -> Text | None:
+        """Return the story, where there is one."""
+        lines = [line for said in self.explanation.told for line in [("", ""), *self._folded(said)]]
+        return (
+            self._text([("", ""), ("The story of these numbers", "bold underline"), *lines])
+            if lines
+            else None
+        )
+
     def section(self, k: int) -> Text | None:
         """Return what begins with moment k, forward or backward or the sums; None where nothing does."""
         of, T = self.explanation, self.explanation.T
@@ -149,7 +158,8 @@ class Terminal:
         """Return what the rows of a quantity stand for, where that is known."""
         rows = self.explanation.table.shapes.get(key[0], ("",))[0]
         labels = self.explanation.labels if rows in ("n_x", "n_y") else ()
-        return [self._plain(repr(label)) for label in labels]
+        fits = len(labels) == len(self._value(*key))
+        return [self._plain(repr(label)) for label in labels] if fits else []
 
     def _value(self, name: str, t: int | None) -> Array:
         return self.explanation.value(name, t)

@@ -7,6 +7,7 @@ arrays by the same names) with `cell`, `sizes`, `x`, `y`, `a0`, `parameters`, â€
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from unrolled import notation
 from unrolled.equations.step import build_step
 from unrolled.errors import UnrolledError, about, one_line, whole_number
+from unrolled.explaining.descent import check_story
 from unrolled.explaining.explanation import Explanation, explain
 from unrolled.files import read_bytes
 from unrolled.network import Network
@@ -98,7 +100,9 @@ def _made(told: Mapping[str, Any]) -> Explanation:
         for n, value, shape in zip("xy", given, _shapes(sizes), strict=True)
     )
     title = title or f"{step.cell.name}, drawn from seed {seed}"
-    return explain(net, X, Y, state, reduction, title)
+    explanation = explain(net, X, Y, state, reduction, title)
+    story = told.get("story")
+    return explanation if story is None else replace(explanation, story=check_story(story, sizes))
 
 
 def _word(name: str, value: Any) -> str:
@@ -150,7 +154,7 @@ def _arrays(told: Mapping[str, Any], step: Any) -> dict[str, Array]:
     return {name: _array(name, value) for name, value in found.items()}
 
 
-_OTHERS = ("sizes", "seed", "parameters", "unrolled", "table", "numbers", "order")
+_OTHERS = ("story", "sizes", "seed", "parameters", "unrolled", "table", "numbers", "order")
 
 
 def _array(name: str, value: Any) -> Array:
