@@ -90,7 +90,7 @@ class _Page:
         return {
             "title": explanation.title or f"{explanation.table.step.cell.name}, step by step",
             "facts": self._facts(), "notes": [*explanation.notes, *selection.notes],
-            "lost": saturations(explanation), "graph": Markup(Graph(explanation, selection).to_svg()),
+            "lost": saturations(explanation), "story": explanation.told, "graph": Markup(Graph(explanation, selection).to_svg()),
             "moments": [self._moment(moment) for moment in selection.moments],
             "given": list(self._given()), "apart": apart, "influence": self._influence(),
             "ways": ways, "switched": self._switched(), "legend": list(self._legend()),

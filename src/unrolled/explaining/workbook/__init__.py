@@ -75,7 +75,6 @@ def _fitting(explanation: Explanation, compared: int) -> tuple[int, int]:
     """Return how many sequences and steps fit: two sequences at least if that can be, then all steps that
     can be, then more sequences.
     """
-
     count = _formulas(explanation, 1, 1, compared)
     if count > MOST:
         raise _too_large(f"one step of one sequence takes {count:,} formulas, of {MOST:,} at most")
