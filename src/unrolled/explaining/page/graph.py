@@ -122,7 +122,9 @@ class Graph:
             yield from (self.table.placed(name, t) for name in names)
 
     def _kind(self, equation: Equation, key: Key) -> str:
-        """Whether a line is of a parameter, goes forward or back, or reads what the tape kept."""
+        """Whether a line is of a parameter, a total, goes forward or back, or reads what was kept."""
+        if equation.direction == "total" and equation.name != "loss":
+            return "total"
         if key[1] is None:
             return "weight"
         if equation.direction == "forward" or equation.name == "loss":
