@@ -104,7 +104,9 @@ def _explain(report: Report, walk: Walk | None, out: Path, form: str) -> None:
         explained(walk, report.file).save(out)
         say(f"Written: {out}", error=form != "text")
     elif report.verdict != "could-not-run":
-        say(f"unrolled: {out} was not written: there is no run of {report.file} to show", error=True)
+        say(
+            f"unrolled: {out} was not written: there is no run of {report.file} to show", error=True
+        )
 
 
 def _print(report: Report, hints: int) -> None:
