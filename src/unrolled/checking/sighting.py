@@ -55,7 +55,9 @@ class Sights:
             (sight.where, key[0]) for key, sights in self._found.items()
             for sight in {s.where: s for s in sights}.values()
         )  # fmt: skip
-        most: Counter[Where] = Counter()
+        most: Counter[Where] = (
+            Counter()
+        )  # what a place is at most steps: at the last one, da is da_y as well
         for (where, _), count in self._counts.items():
             most[where] = max(most[where], count)
         self.keys = {
@@ -86,15 +88,18 @@ class Sights:
         there, or in another shape, is left out.
         """
         events: dict[Where, dict[int | None, list[Event]]] = defaultdict(lambda: defaultdict(list))
-        last: dict[Where, Event] = {}
+        last: dict[Where, tuple[int | None, Event]] = {}
         for where, t, event in self._events(run):
             events[where][t].append(event)
-            last[where] = event
+            last[where] = t, event
         found = {}
         for key, sight in self.keys.items():
             there = events[sight.where][sight.t][sight.nth :]
-            if key[1] is None and sight.t is not None:  # a total: what the last step leaves
-                there = [last[sight.where]] if sight.where in last else []
+            if (
+                key[1] is None and sight.t is not None
+            ):  # a total: what the last step leaves, if it came there
+                t, left = last.get(sight.where, (None, None))
+                there = [left] if left is not None and t == sight.t else []
             value = self._value(key, sight, there[0].value) if there else None
             if value is not None:
                 found[key] = value
