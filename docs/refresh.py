@@ -12,6 +12,8 @@ Between `<!-- printed: ... -->` and `<!-- end -->` stands nothing typed by hand:
     printed: file rnn                    the cell file
     printed: functions                   what a cell may call
     printed: dls                         the course's functions
+
+and writes the pages of the three cells into docs/pages, as `unrolled explain` does.
 """
 
 import contextlib
@@ -21,6 +23,7 @@ import io
 import re
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 
 from unrolled import activations, dls, notation
@@ -32,11 +35,21 @@ from unrolled.dls import char
 from unrolled.equations.printers import LATEX, Printer
 from unrolled.equations.step import build_step
 from unrolled.equations.table import record
+from unrolled.explaining.examples import read_example
+from unrolled.explaining.page import to_html
 from unrolled.functions import PRIMITIVES
 
 ROOT = Path(__file__).parent.parent
 PLACE = re.compile(r"(<!-- printed: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 PYTHON = re.compile(r"```python\n(.*?)```\n", re.DOTALL)
+
+
+def explained() -> dict[Path, str]:
+    """Return the pages of the three cells, by where they stand."""
+    return {
+        ROOT / f"docs/pages/{cell}.html": to_html(read_example("sequence", cell))
+        for cell in ("rnn", "gru", "lstm")
+    }
 
 
 def pages() -> list[Path]:
@@ -179,7 +192,12 @@ def main() -> None:
     """Refresh every page."""
     for page in pages():
         text = page.read_text(encoding="utf-8")
-        page.write_text(refreshed(text), encoding="utf-8", newline="\n")
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            text = refreshed(text)  # what its examples write is written there
+        page.write_text(text, encoding="utf-8", newline="\n")
+    for path, page_of_cell in explained().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(page_of_cell, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,14 @@ def test_what_is_printed_is_current(page, tmp_path, monkeypatch):
     assert refresh.refreshed(text) == text, "run `make docs`"
 
 
+def test_the_pages_of_the_cells_are_current():
+    """Their last digits may differ from machine to machine, and nothing else."""
+    digits = re.compile(r'"numbers":"[^"]*"|[−-]?\d+(\.\d+)?(e−?\d+)?')
+    for path, page in refresh.explained().items():
+        text = path.read_text(encoding="utf-8")
+        assert digits.sub("n", text) == digits.sub("n", page), "run `make docs`"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_links_lead_to_a_file(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):

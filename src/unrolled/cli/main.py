@@ -18,7 +18,7 @@ _WELCOME = """Unrolled: recurrent networks whose every number can be seen. Three
 
   unrolled demo                 trains a network on real surnames, and proves its gradients
   unrolled check --example      names the wrong line of a network, and why; or of your FILE
-  unrolled equations lstm       prints every equation, forward and backward, with shapes
+  unrolled explain small        walks through a whole calculation, backward too, with its numbers
 
 `unrolled --help` lists all commands, `unrolled COMMAND --help` has an example of each."""
 
