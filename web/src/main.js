@@ -66,7 +66,6 @@ function fromAddress() {
   const n = state.moments.findIndex((moment) => labelOf(moment.name, moment.t) === label);
   if (n < 0) return false;
   go(n, true);
-  $("walk").scrollIntoView();
   return true;
 }
 

@@ -131,12 +131,10 @@ class _Telling:
         left, right = expression.operands
         if right.operation == "transpose":
             m = self.sizes["m"]
-            columns = (
-                f"summed over the {m} columns of the batch" if m > 1 else "for the only column"
-            )
+            columns = f"summed over the {m} columns" if m > 1 else "of the only column"
             return (
-                f"entry (i, j) of the weights met entry j of {self.names(right)} on its way to entry i, whose "
-                f"gradient is that of {self.names(left)}: their product, {columns}"
+                f"the weight in row i and column j took row j of {self.names(right)} to row i, whose gradient is in "
+                f"{self.names(left)}: their products, {columns}"
             )
         inner = self.sizes.get(str(left.shape[1]), left.shape[1])
         if left.operation == "transpose":

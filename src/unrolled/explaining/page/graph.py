@@ -167,9 +167,11 @@ class Graph:
 
 
 def _path(kind: str, a: Box, b: Box) -> str:
-    """A line from the lower edge of a box to the upper edge of another, or between their sides."""
+    """A line between the edges of two boxes: bent from side to side where it leads to another step."""
     sideways = abs(a.x - b.x) > abs(a.y - b.y)
-    if sideways or kind == "weight":
+    if kind in ("weight", "total"):
+        d = f"M{a.x:.0f} {a.y:.0f}L{b.x:.0f} {b.y:.0f}"
+    elif sideways:
         way = 1 if b.x > a.x else -1
         x1, x2 = a.x + way * _WIDE / 2, b.x - way * _WIDE / 2
         bend = (x2 - x1) / 2

@@ -65,7 +65,7 @@ def matrix(
     cut = _attribute("rows", rows, len(value)) + _attribute("columns", columns, value.shape[1])
     of = f' data-of="{escape(key)}"' if key else ""
     table = f"<mtable{of}{cut}>{''.join(lines)}</mtable>"
-    return f"<mo>[</mo>{table}<mo>]</mo>" if value.size > 1 else table
+    return f"<mrow><mo>[</mo>{table}<mo>]</mo></mrow>" if value.size > 1 else table
 
 
 def _attribute(name: str, indices: Sequence[int], size: int) -> str:
