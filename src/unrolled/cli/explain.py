@@ -46,7 +46,7 @@ def command(
         check_ending(out)
     if step is not None and (out is not None or form == "json"):
         raise click.UsageError("--step is for the terminal: expected no -o and no --format json")
-    explanation = read_example(example, cell, seed, sizes)
+    explanation = read_example(example, cell, seed, sizes, text)
     if out is not None:
         explanation.save(out)
         say(f"Written: {out}", error=form == "json")

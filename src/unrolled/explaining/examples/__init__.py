@@ -4,8 +4,8 @@ The examples at hand are files in this folder, of the kind that anyone may write
 arrays by the same names) with `cell`, `sizes`, `x`, `y`, `a0`, `parameters`, …; what is left out is drawn.
 """
 
+import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from unrolled import notation
 from unrolled.equations.step import build_step
 from unrolled.errors import UnrolledError, about, one_line, whole_number
 from unrolled.explaining.descent import check_story
+from unrolled.explaining.examples.runs import read_text
 from unrolled.explaining.explanation import Explanation, explain
 from unrolled.files import read_bytes
 from unrolled.network import Network
@@ -26,7 +27,7 @@ Array = Any
 _FOLDER = Path(__file__).parent
 _SIZES = {"n_x": 3, "n_a": 4, "n_y": 2, "m": 2, "T": 5}
 _WORDS = ("title", "cell", "activation", "output", "loss", "reduction")
-_LARGEST = 100_000
+_MOST = 10_000_000  # numbers of a quantity over all steps, about
 
 
 def names() -> list[str]:
@@ -36,19 +37,30 @@ def names() -> list[str]:
 
 def read_example(
     what: str, cell: str | None = None, seed: int | None = None,
-    sizes: Mapping[str, int] | None = None,
+    sizes: Mapping[str, int] | None = None, text: str | None = None,
 ) -> Explanation:  # fmt: skip
-    """Return the explanation of an example: its name, or the path of a JSON or .npz file.
+    """Return the explanation of an example: its name, the path of a JSON or .npz file, or a run folder
+    whose network reads `text`.
 
     `cell`, `seed` and `sizes` take the place of what the example says. Raises UnrolledError where
     there is no such example, or something in it cannot be used.
     """
     path = Path(what)
+    if what not in names() and path.is_dir():
+        if seed is not None or sizes is not None:
+            raise UnrolledError(
+                f"{path} is a run, and nothing of it is drawn: expected no other sizes or seed"
+            )
+        return read_text(path, text, cell)
+    if text is not None:
+        raise UnrolledError(
+            one_line(f"text came with {what!r}: expected a run folder, whose network reads it")
+        )
     if what in names():
         path = _FOLDER / f"{what}.json"
     elif path.suffix not in (".json", ".npz"):
         raise UnrolledError(
-            f"example {what!r} is not known: expected {', '.join(names())}, a JSON or .npz file, or a "
+            f"example {one_line(repr(what), 80)} is not known: expected {', '.join(names())}, a JSON or .npz file, or a "
             "run folder"
         )
     told = _read_npz(path) if path.suffix == ".npz" else _read_json(path)
@@ -68,11 +80,13 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
-    read_bytes(path)  # which says what is wrong with the file itself
+    content = io.BytesIO(read_bytes(path))
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(content, allow_pickle=False) as file:
             return {name: file[name] if file[name].ndim else file[name].item() for name in file}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError, KeyError) as error:
+    except (
+        Exception
+    ) as error:  # of NumPy, zipfile, zlib, the parser of a header: all say that it is none
         raise UnrolledError(one_line(f"{path} is no .npz that can be read: {error}")) from None
 
 
@@ -101,13 +115,21 @@ def _made(told: Mapping[str, Any]) -> Explanation:
     )
     title = title or f"{step.cell.name}, drawn from seed {seed}"
     explanation = explain(net, X, Y, state, reduction, title)
-    story = told.get("story")
-    return explanation if story is None else replace(explanation, story=check_story(story, sizes))
+    story, labels = told.get("story"), _labels(told.get("labels", []))
+    return replace(
+        explanation, labels=labels, story=None if story is None else check_story(story, sizes)
+    )
+
+
+def _labels(labels: Any) -> tuple[str, ...]:
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise UnrolledError(f"labels is {one_line(repr(labels), 60)}: expected a list of texts")
+    return tuple(labels)
 
 
 def _word(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise UnrolledError(f"{name} is {value!r}: expected a word")
+        raise UnrolledError(f"{name} is {one_line(repr(value), 60)}: expected a word")
     return value
 
 
@@ -142,19 +164,31 @@ def _arrays(told: Mapping[str, Any], step: Any) -> dict[str, Array]:
     """Return every array that is told, by name. Raises UnrolledError for what is none, or not known."""
     parameters = told.get("parameters", {})
     if not isinstance(parameters, Mapping):
-        raise UnrolledError(f"parameters is {parameters!r}: expected names with arrays")
+        raise UnrolledError(
+            f"parameters is {one_line(repr(parameters), 60)}: expected names with arrays"
+        )
     known = {"x", "y", *step.parameters, *(f"{s}0" for s in step.states)}
     found = {**{n: v for n, v in told.items() if n in known}, **parameters}
     extra = [*(parameters.keys() - known), *(told.keys() - known - {*_WORDS, *_OTHERS})]
     if extra:
         raise UnrolledError(
-            f"{sorted(extra)[0]!r} is nothing of a {step.cell.name}: expected {', '.join(sorted(known))}, "
+            f"{one_line(repr(sorted(extra)[0]), 60)} is nothing of a {step.cell.name}: expected {', '.join(sorted(known))}, "
             f"{', '.join((*_WORDS, *_OTHERS))}"
         )
     return {name: _array(name, value) for name, value in found.items()}
 
 
-_OTHERS = ("story", "sizes", "seed", "parameters", "unrolled", "table", "numbers", "order")
+_OTHERS = (
+    "labels",
+    "story",
+    "sizes",
+    "seed",
+    "parameters",
+    "unrolled",
+    "table",
+    "numbers",
+    "order",
+)
 
 
 def _array(name: str, value: Any) -> Array:
@@ -170,18 +204,28 @@ def _array(name: str, value: Any) -> Array:
 def _sizes(told: Any, arrays: Mapping[str, Array]) -> dict[str, int]:
     """Return n_x, n_a, n_y, m, T: as they are told, or as the arrays have them, or the usual ones."""
     if not isinstance(told, Mapping) or told.keys() - _SIZES.keys():
-        raise UnrolledError(f"sizes is {told!r}: expected {', '.join(_SIZES)} with numbers")
+        raise UnrolledError(
+            f"sizes is {one_line(repr(told), 60)}: expected {', '.join(_SIZES)} with numbers"
+        )
     found = {name: whole_number(name, size, 1) for name, size in told.items()}
-    for name, size in found.items():
-        if size > _LARGEST:
-            raise UnrolledError(f"{name} is {size}: expected at most {_LARGEST}")
     for name, array in arrays.items():
         if name not in ("x", "y"):
             found = _of_shape(name, array) | found
     for name, axis in (("x", "n_x"), ("y", "n_y")):
         if name in arrays:
             found = _of_sequences(name, arrays[name], axis, found) | found
-    return _SIZES | found
+    return _not_too_large(_SIZES | found)
+
+
+def _not_too_large(sizes: dict[str, int]) -> dict[str, int]:
+    """Raise UnrolledError where the numbers of all steps are more than anyone can look at, or memory hold."""
+    n_x, n_a, n_y, m, T = (sizes[name] for name in _SIZES)
+    if (count := T * (n_x + n_a + n_y) * (n_a + m)) > _MOST:
+        raise UnrolledError(
+            f"{', '.join(f'{name} = {size}' for name, size in sizes.items())} make about {count:.0e} numbers: "
+            f"expected at most {_MOST:.0e} in T (n_x + n_a + n_y) (n_a + m)"
+        )
+    return sizes
 
 
 def _of_shape(name: str, array: Array) -> dict[str, int]:
