@@ -292,7 +292,7 @@ def test_a_step_is_linked_to(opened, fragment):
     page = opened(example("sequence", "rnn"), f"#{fragment}")
     assert page.current() == fragment
     bar, article = (page.page.locator(of).bounding_box() for of in ("#walk", ".moment.current"))
-    assert 0 <= bar["y"]
+    assert bar["y"] >= 0
     assert bar["y"] + bar["height"] <= article["y"] + 1, "the bar does not cover the step"
     page.page.keyboard.press("ArrowLeft")
     assert page.page.url.endswith(f"#{page.current()}")
