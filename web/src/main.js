@@ -191,7 +191,7 @@ function makeInputs() {
 
 function input(holder, cell) {
   const entry = entryAt(cell);
-  if (!entry) return cell.textContent;
+  if (!entry) return cell.textContent; // dots, or what the row stands for
   const field = document.createElement("input");
   Object.assign(field, { type: "text", inputMode: "decimal", autocomplete: "off", spellcheck: false });
   Object.assign(field.dataset, { key: entry.key, i: entry.i, j: entry.j });

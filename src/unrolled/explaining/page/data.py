@@ -48,7 +48,7 @@ def to_json(explanation: Explanation, selection: Selection, begun: dict[str, Any
         "contributions": contributions(explanation), "gradients": gradients(explanation),
         "symbols": {name: notation.entry(name).text for name in _named(explanation)},
         "editable": selection.editable, "whole": selection.whole, "three_ways": _three_ways(explanation),
-        "labels": list(explanation.labels), **_numbers(explanation, selection),
+        **_numbers(explanation, selection),
         **begun, "theirs": _theirs(explanation, selection),
     }  # fmt: skip
     text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))

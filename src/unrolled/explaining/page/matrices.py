@@ -13,6 +13,7 @@ from unrolled.explaining import writing
 from unrolled.explaining.explanation import Explanation
 from unrolled.explaining.page.data import axes_of, key_text
 from unrolled.explaining.page.selection import Selection
+from unrolled.notation import Shape
 
 Array = Any
 
@@ -25,9 +26,14 @@ class Matrices:
 
     def of(self, name: str, t: int | None) -> str:
         """Return a quantity of the calculation."""
-        value = self.explanation.value(name, t)
-        rows, columns = map(self.selection.indices, axes_of(self.explanation, (name, t)))
-        return matrix(value, key_text((name, t)), rows, columns)
+        value, axes = self.explanation.value(name, t), axes_of(self.explanation, (name, t))
+        rows, columns = map(self.selection.indices, axes)
+        return matrix(value, key_text((name, t)), rows, columns, labels=self._labels(axes, value))
+
+    def _labels(self, axes: Shape, value: Array) -> Sequence[str]:
+        """What the rows stand for, the characters of a text; nothing where that is not known."""
+        labels = self.explanation.labels if axes[0] in ("n_x", "n_y") and axes[1] == "m" else ()
+        return [repr(label) for label in labels] if len(labels) == len(value) else []
 
     def theirs(self, key: Key) -> str:
         """Return what a person's program has for it; "" where that is right."""
@@ -46,10 +52,11 @@ class Matrices:
 
 
 def matrix(
-    value: Array, key: str, rows: Sequence[int], columns: Sequence[int], off: Array = None
-) -> str:
+    value: Array, key: str, rows: Sequence[int], columns: Sequence[int], off: Array = None,
+    labels: Sequence[str] = (),
+) -> str:  # fmt: skip
     """Return an array (n, m) as a matrix, of those rows and columns, with dots where some are missing;
-    entries that are `off` are marked.
+    entries that are `off` are marked, and rows that have `labels` end with them.
     """
     lines = []
     for i in rows:
@@ -58,10 +65,11 @@ def matrix(
             f"<mn>{writing.number(value[i, j])}</mn></mtd>"
             for j in columns
         )
-        dots = "<mtd class='more'><mo>…</mo></mtd>" if len(columns) < value.shape[1] else ""
-        lines.append(f"<mtr>{''.join(cells)}{dots}</mtr>")
+        dots = "<mtd class=more><mo>…</mo></mtd>" if len(columns) < value.shape[1] else ""
+        label = f"<mtd class=more><mtext>{escape(labels[i])}</mtext></mtd>" if labels else ""
+        lines.append(f"<mtr>{''.join(cells)}{dots}{label}</mtr>")
     if len(rows) < len(value):
-        lines.append("<mtr class='more'><mtd><mo>⋮</mo></mtd></mtr>")
+        lines.append("<mtr class=more><mtd><mo>⋮</mo></mtd></mtr>")
     cut = _attribute("rows", rows, len(value)) + _attribute("columns", columns, value.shape[1])
     of = f' data-of="{escape(key)}"' if key else ""
     table = f"<mtable{of}{cut}>{''.join(lines)}</mtable>"
