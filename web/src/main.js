@@ -5,11 +5,11 @@ import { html } from "htm/preact";
 import { board } from "./board.js";
 import { labelOf, learn, symbolOf } from "./labels.js";
 import { entryAt, mark, renew, unmark } from "./numbers.js";
+import { makeInputs, renewInputs } from "./inputs.js";
 import { Apart, Changes, Switches, WaysChoice } from "./panels.js";
 import { Provenance } from "./provenance.js";
 import { State } from "./state.js";
 import { split, Walk } from "./walk.js";
-import { number } from "./writing.js";
 
 const $ = (id) => document.getElementById(id);
 const told = JSON.parse($("told").textContent);
@@ -146,7 +146,7 @@ function change(made) {
   renew(state.values);
   renewWays();
   renewSwitched();
-  renewInputs();
+  renewInputs(state);
   point(pointed, pinned);
 }
 
@@ -174,54 +174,6 @@ function inWords(off) {
   return off >= 0.01 ? `off by ${(100 * off).toFixed(0)} %` : "off by < 1 %";
 }
 
-/** Make every number that is given one that can be changed. */
-function makeInputs() {
-  for (const holder of document.querySelectorAll("[data-given]")) {
-    const table = holder.querySelector("[data-of]");
-    if (!told.editable || !table) continue;
-    const made = document.createElement("table");
-    made.className = "inputs";
-    for (const row of table.children) {
-      const line = made.insertRow();
-      for (const cell of row.children) line.insertCell().append(input(holder, cell));
-    }
-    table.closest("math").replaceWith(made);
-  }
-}
-
-function input(holder, cell) {
-  const entry = entryAt(cell);
-  if (!entry) return cell.textContent; // dots, or what the row stands for
-  const field = document.createElement("input");
-  Object.assign(field, { type: "text", inputMode: "decimal", autocomplete: "off", spellcheck: false });
-  Object.assign(field.dataset, { key: entry.key, i: entry.i, j: entry.j });
-  field.setAttribute("aria-label", `${holder.dataset.text}, row ${entry.i}, column ${entry.j}`);
-  const value = () => state.given.get(entry.key).at(entry.i, entry.j);
-  field.value = number(value());
-  field.addEventListener("focus", () => {
-    field.value = String(value());
-    field.select();
-  });
-  field.addEventListener("blur", () => (field.value = number(value())));
-  field.addEventListener("change", () => {
-    const typed = Number(field.value.trim().replaceAll("−", "-").replace(",", "."));
-    const share = state.isTarget(entry.key) && !(typed >= 0 && typed <= 1);
-    const bad = field.value.trim() === "" || !Number.isFinite(typed) || share;
-    field.setAttribute("aria-invalid", String(bad));
-    if (!bad) change(() => state.edit(entry.key, entry.i, entry.j, typed));
-  });
-  return field;
-}
-
-function renewInputs() {
-  for (const field of document.querySelectorAll(".inputs input")) {
-    const { key, i, j } = field.dataset;
-    const value = state.given.get(key).at(Number(i), Number(j));
-    field.classList.toggle("changed", state.edits.has(`${key} ${i} ${j}`));
-    if (field !== document.activeElement) field.value = number(value);
-  }
-}
-
 // What is shown ---------------------------------------------------------------------------------------
 
 function show() {
@@ -240,6 +192,6 @@ document.documentElement.classList.add("walking");
 $("walk").after($("steps"));
 $("board").replaceWith(board(state));
 $("products").replaceChildren();
-makeInputs();
+if (told.editable) makeInputs(state, change);
 if (!fromAddress()) go(state.at, true);
 window.addEventListener("hashchange", fromAddress);

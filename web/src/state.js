@@ -1,6 +1,6 @@
 // What the page is at: which step, what was changed, what is switched off; and all numbers that follow.
 
-import { Calculation, keyOf } from "./calculation.js";
+import { Calculation, keyOf, Matrix } from "./calculation.js";
 import { proved } from "./proof.js";
 
 const QUICK = 60; // milliseconds that one evaluation may take for the losses of each step alone
@@ -78,15 +78,14 @@ export class State {
 
   compute() {
     if (!this.changed) {
-      Object.assign(this, { values: this.original, proof: null, stale: false });
       this.values = new Map([...this.original, ...this.alone(this.original)]);
+      Object.assign(this, { proof: null, stale: false });
       return;
     }
     const begun = performance.now();
-    const given = new Map(this.given);
-    const values = this.calculation.evaluate(given, { without: this.without });
+    const values = this.calculation.evaluate(this.given, { without: this.without });
     this.stale = performance.now() - begun > QUICK;
-    this.values = this.stale ? values : new Map([...values, ...this.alone(given)]);
+    this.values = this.stale ? values : new Map([...values, ...this.alone(this.given)]);
     this.proof = proved(this.calculation, this.values, this.told.gradients);
   }
 
@@ -107,15 +106,15 @@ export class State {
 
   /** Softmax with cross-entropy alone, of one target: the equations of that study on its numbers. */
   ways(t, sequence) {
-    const column = (key) => {
-      const from = this.values.get(key);
-      const made = Float64Array.from({ length: from.n }, (_, i) => from.at(i, sequence));
-      return Object.assign(Object.create(Object.getPrototypeOf(from)), { n: from.n, m: 1, data: made });
-    };
-    const found = new Map([["z_y", column(`${t}:z_y`)], ["y", column(`${t}:y`)]]);
-    const identity = found.get("y").n;
-    const ones = Float64Array.from({ length: identity ** 2 }, (_, k) => Number(k % (identity + 1) === 0));
-    found.set("identity", Object.assign(column(`${t}:y`), { m: identity, data: ones }));
+    const found = new Map();
+    for (const name of ["z_y", "y"]) {
+      const from = this.values.get(`${t}:${name}`);
+      const column = Float64Array.from({ length: from.n }, (_, i) => from.at(i, sequence));
+      found.set(name, new Matrix(from.n, 1, column));
+    }
+    const { n } = found.get("y");
+    const ones = Float64Array.from({ length: n * n }, (_, k) => Number(k % (n + 1) === 0));
+    found.set("identity", new Matrix(n, n, ones));
     for (const equation of this.told.three_ways) {
       found.set(equation.name, this.calculation.matrix(equation, null, found, false));
     }
