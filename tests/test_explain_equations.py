@@ -149,9 +149,13 @@ def test_influences_add_up():
 def test_products_add_up_to_the_gradient(cell):
     explanation = explained(cell)
     for name in explanation.table.step.parameters:
-        products = studies.products(explanation, name)
-        assert products.shape == (*explanation.net.parameters[name].shape, 7, 4)
-        assert_close(products.sum(axis=(2, 3)), explanation.value(f"d{name}", None))
+        total = explanation.value(f"d{name}", None)
+        i, j = (n - 1 for n in total.shape)
+        products = studies.products(explanation, name, i, j)
+        assert products.shape == (7, 4)
+        assert_close(products.sum(), total[i, j])
+        shares = [explanation.value(f"d{name}", t)[i, j] for t in range(4)]
+        assert np.allclose(products.sum(axis=0), shares, rtol=1e-12, atol=1e-16)
 
 
 def test_three_ways_are_one():

@@ -64,21 +64,19 @@ def alone(explanation: Explanation, s: int) -> dict[Key, Array]:
     return explanation.computed(given=given)
 
 
-def products(explanation: Explanation, parameter: str) -> Array:
-    """Return what each sequence at each step adds to a parameter's gradient: its shape, then (m, T).
+def products(explanation: Explanation, parameter: str, i: int, j: int) -> Array:
+    """Return what each sequence at each step adds to an entry of a parameter's gradient, (m, T).
 
     Summed over the sequences they are the shares of the steps, summed over both the gradient.
     """
-    table, found = explanation.table, []
+    table, found = explanation.table, np.empty((explanation.m, explanation.T))
     equation = next(e for e in table.of("backward") if e.name == f"d{parameter}")
     for t in range(explanation.T):
         known = {name: explanation.value(name, t) for name in equation.expression.names}
-        columns = (
-            {n: v[:, k : k + 1] if table.shapes[n][1] == "m" else v for n, v in known.items()}
-            for k in range(explanation.m)
-        )
-        found.append(np.stack([equation.expression.value_of(of) for of in columns], axis=-1))
-    return np.stack(found, axis=-1)
+        for k in range(explanation.m):
+            of = {n: v[:, k : k + 1] if table.shapes[n][1] == "m" else v for n, v in known.items()}
+            found[k, t] = equation.expression.value_of(of)[i, j]
+    return found
 
 
 @dataclass(frozen=True)

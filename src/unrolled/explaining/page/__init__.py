@@ -12,7 +12,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
@@ -20,18 +19,18 @@ from unrolled import notation
 from unrolled.equations.evaluation import Moment
 from unrolled.equations.printers import MATHML, TEXT, mathml_symbol
 from unrolled.equations.table import Key
-from unrolled.explaining import studies, writing
+from unrolled.explaining import writing
 from unrolled.explaining.explanation import Explanation
+from unrolled.explaining.page import sections
 from unrolled.explaining.page.data import key_text, to_json
 from unrolled.explaining.page.graph import Graph
-from unrolled.explaining.page.matrices import Matrices, matrix
+from unrolled.explaining.page.matrices import Matrices
 from unrolled.explaining.page.selection import Selection
 from unrolled.explaining.sentences import saturations, sentence, symbol
 from unrolled.explaining.sources import source_line
 
 Array = Any
 _FOLDER = Path(__file__).parent
-_INFLUENCES = 6  # steps of the table ∂loss⟨s⟩/∂a⟨t⟩, at most
 
 
 def to_bytes(explanation: Explanation) -> bytes:
@@ -82,7 +81,7 @@ class _Page:
     def told(self) -> dict[str, Any]:
         explanation, selection = self.explanation, self.selection
         script, style = _bundled("page.js"), _bundled("page.css")
-        apart, ways = self._apart(), self._ways()
+        apart, ways = sections.apart(explanation, selection), sections.ways(explanation, selection)
         begun = {
             "apart": {name: apart[name] for name in ("name", "i", "j")},
             "ways": ways and {name: ways[name] for name in ("t", "sequence")},
@@ -90,10 +89,12 @@ class _Page:
         return {
             "title": explanation.title or f"{explanation.table.step.cell.name}, step by step",
             "facts": self._facts(), "notes": [*explanation.notes, *selection.notes],
-            "lost": saturations(explanation), "story": explanation.told, "graph": Markup(Graph(explanation, selection).to_svg()),
+            "lost": saturations(explanation), "story": explanation.told,
+            "graph": Markup(Graph(explanation, selection).to_svg()),
             "moments": [self._moment(moment) for moment in selection.moments],
-            "given": list(self._given()), "apart": apart, "influence": self._influence(),
-            "ways": ways, "switched": self._switched(), "legend": list(self._legend()),
+            "given": list(self._given()), "apart": apart, "ways": ways,
+            "influence": sections.influence(explanation, self.matrices),
+            "switched": sections.switched(explanation), "legend": list(sections.legend(explanation)),
             "data": Markup(to_json(explanation, selection, begun)),
             "script": Markup(script), "style": Markup(style),
             "script_hash": _hash(script), "style_hash": _hash(style),
@@ -149,85 +150,6 @@ class _Page:
                 "shape": writing.shape(self.explanation.value(*key)),
             }  # fmt: skip
 
-    def _apart(self) -> dict[str, Any]:
-        """The entry with the largest gradient of the first parameter, taken apart into its products."""
-        name = next(iter(self.explanation.table.step.cell.parameters))
-        apart = studies.products(self.explanation, name)
-        total = self.explanation.value(f"d{name}", None)
-        i, j = np.unravel_index(int(np.argmax(np.abs(total))), total.shape)
-        steps, columns = self.selection.steps, self.selection.axes["m"]
-        rows = [
-            {"t": t, "products": [writing.number(apart[i, j, k, t]) for k in columns],
-             "share": writing.number(apart[i, j, :, t].sum())}
-            for t in steps
-        ]  # fmt: skip
-        return {
-            "name": f"d{name}", "text": notation.entry(f"d{name}").text, "i": int(i), "j": int(j), "columns": columns,
-            "rows": rows, "total": writing.number(total[i, j]), "m": self.explanation.m,
-            "T": self.explanation.T, "more": len(columns) < self.explanation.m,
-        }  # fmt: skip
-
-    def _influence(self) -> dict[str, Any]:
-        """The table ∂loss⟨s⟩/∂a⟨t⟩ of every state, with its sums."""
-        steps = self.selection.steps[-_INFLUENCES:]
-        return {
-            "steps": steps,
-            "tables": [self._influence_of(s, steps) for s in self.explanation.table.step.states],
-        }
-
-    def _influence_of(self, state: str, steps: list[int]) -> dict[str, Any]:
-        found, T = studies.influence(self.explanation, state), self.explanation.T
-        rows, columns = (self.selection.indices(axis) for axis in ("n_a", "m"))
-        lines = []
-        for s in steps:
-            cells = [
-                Markup(matrix(found[s, t], f"only {s}/{t}:d{state}", rows, columns)) if t <= s else ""
-                for t in steps
-            ]  # fmt: skip
-            lines.append({"s": s, "cells": cells})
-        sums = [Markup(self.matrices.of(f"d{state}", t)) for t in steps]
-        return {
-            "state": notation.entry(state).text,
-            "lines": lines,
-            "sums": sums,
-            "of_all": len(steps) == T,
-        }
-
-    def _ways(self) -> dict[str, Any] | None:
-        """Softmax with cross-entropy three ways, for the target with the largest loss."""
-        if not studies.has_softmax(self.explanation):
-            return None
-        losses = np.stack([self.explanation.value("losses", t)[0] for t in self.selection.steps])
-        shown = losses[:, self.selection.axes["m"]]
-        row, column = np.unravel_index(int(np.nanargmax(shown)), shown.shape)
-        t, k = self.selection.steps[row], self.selection.axes["m"][column]
-        ways = studies.three_ways(self.explanation, t, k)
-        classes = self.selection.axes["n_y"]
-        one = {n: Markup(matrix(v, f"ways:{n}", classes, classes if v.shape[1] > 1 else [0]))
-               for n, v in ways.items()}  # fmt: skip
-        return {
-            "t": t,
-            "sequence": k,
-            "omega": writing.number(float(self.explanation.value("omega", t)[0, k])),
-            **one,
-        }
-
-    def _switched(self) -> dict[str, Any]:
-        names = studies.contributions(self.explanation)
-        found = [studies.switched_off(self.explanation, name) for name in names]
-        rows = [
-            {"gradient": gradient, "symbol": notation.entry(gradient).text,
-             "cells": [_off(one.relative[gradient]) for one in found]}
-            for gradient in studies.gradients(self.explanation)
-        ]  # fmt: skip
-        return {"names": [(name, notation.entry(name).text) for name in names], "rows": rows}
-
-    def _legend(self) -> Iterator[tuple[Markup, str, str, str]]:
-        table = self.explanation.table
-        for name, axes in table.shapes.items():
-            text = Markup(f"<math>{mathml_symbol(notation.entry(name).text)}</math>")
-            yield text, name, notation.shape_text(axes), table.meaning(name)
-
 
 def _symbol(key: Key) -> str:
     name, t = key
@@ -237,21 +159,6 @@ def _symbol(key: Key) -> str:
 
 def _joined(sides: tuple[str, str]) -> Markup:
     return Markup("<mo>=</mo>".join(sides))
-
-
-def _off(relative: float | None) -> str:
-    """How far a gradient is off, in words."""
-    if relative is None:
-        return "0 both ways"
-    if not relative:
-        return "unchanged"
-    return (
-        "lost"
-        if relative == 1.0
-        else f"off by {100 * relative:.0f} %"
-        if relative >= 0.01
-        else "off by < 1 %"
-    )
 
 
 __all__ = ["to_bytes", "to_frame", "to_html"]
