@@ -31,8 +31,8 @@ TEXT = {
 
 LATEX = {
     "add": "%s + %s", "subtract": "%s - %s", "multiply": r"%s \circ %s", "scale": r"%s\,%s",
-    "divide": "%s / %s", "product": "%s %s", "negative": "-%s", "transpose": r"{%s}^{\mathsf T}",
-    "square": "{%s}^2", "sum": r"\sum_{%s} %s", "positive": "%s > 0",
+    "divide": "%s / %s", "product": "%s %s", "negative": "-%s", "transpose": r"{%s{}}^{\mathsf T}",
+    "square": "{%s{}}^2", "sum": r"\sum_{%s} %s", "positive": "%s > 0",
     "where": r"\begin{cases} %s & %s \\ %s & \text{else} \end{cases}",
     "sigmoid": r"\sigma\left(%s\right)", "tanh": r"\tanh\left(%s\right)",
     "log_sum_exp": r"\log\sum\exp\left(%s\right)", "call": r"\operatorname{%s}\left(%s\right)",
