@@ -177,6 +177,26 @@ def reads_back(text, right):
     return 1
 
 
+def test_the_studies_are_pointed_at_too(opened):
+    page = opened(example("sequence", "rnn"))
+    panel = page.page.locator("p.provenance")
+    page.page.locator('[data-of="ways:by_jacobian"] mtd').first.click()
+    ways = three_ways(example("sequence", "rnn"), *target(page))
+    assert reads_back(panel.inner_text(), ways["by_jacobian"][0, 0])
+    page.page.locator('[data-of="only 4/1:da"] mtd').first.click()
+    assert "∂loss⟨4⟩/∂a⟨1⟩[0, 0] = " in panel.inner_text()
+    assert "given" not in panel.inner_text()
+    page.page.keyboard.press("Escape")
+    page.page.keyboard.press("Home")
+    page.page.locator('.moment.current [data-of="W_aa"] mtd').first.click()
+    assert "is given" in panel.inner_text()
+
+
+def target(page):
+    data = page.page.locator("#ways").evaluate("e => [e.dataset.t, e.dataset.sequence]")
+    return [int(n) for n in data]
+
+
 def test_a_matrix_is_pointed_at_by_keyboard(opened):
     explanation = example("sequence", "rnn")
     page = opened(explanation, "#t=3:dz_a")

@@ -3,19 +3,19 @@
 import { render } from "preact";
 import { html } from "htm/preact";
 import { board } from "./board.js";
-import { labelOf, learn, symbolOf } from "./labels.js";
+import { labelOf, learn, placeOf } from "./labels.js";
 import { entryAt, mark, renew, unmark } from "./numbers.js";
 import { makeInputs, renewInputs } from "./inputs.js";
 import { Apart, Changes, Switches, WaysChoice } from "./panels.js";
 import { Provenance } from "./provenance.js";
 import { State } from "./state.js";
-import { split, Walk } from "./walk.js";
+import { Walk } from "./walk.js";
 
 const $ = (id) => document.getElementById(id);
 const told = JSON.parse($("told").textContent);
 learn(told.symbols);
 const state = new State(told);
-let provenance = new Provenance(state.calculation, state.values);
+let provenance = new Provenance(state.calculation, new Map(state.values));
 let pointed = null;
 let pinned = false;
 let apart = told.apart;
@@ -73,7 +73,7 @@ function fromAddress() {
 function prepare(matrix) {
   const key = matrix.getAttribute("data-of");
   matrix.setAttribute("tabindex", "0");
-  matrix.setAttribute("aria-label", `${symbolOf(...split(key))}: arrow keys go from number to number`);
+  matrix.setAttribute("aria-label", `${placeOf(key)}: arrow keys go from number to number`);
 }
 
 // Pointing --------------------------------------------------------------------------------------------
@@ -152,7 +152,9 @@ function change(made) {
 
 function renewWays() {
   if (!ways || !told.whole) return;
-  renew(state.ways(ways.t, ways.sequence), $("ways"));
+  const values = state.ways(ways.t, ways.sequence);
+  renew(values, $("ways"));
+  for (const [key, matrix] of values) provenance.values.set(key, matrix);
 }
 
 /** What each contribution is worth, on the numbers that are there now. */
@@ -194,5 +196,6 @@ $("walk").after($("steps"));
 $("board").replaceWith(board(state));
 $("products").replaceChildren();
 if (told.editable) makeInputs(state, change);
+renewWays();
 if (!fromAddress()) go(state.at, true);
 window.addEventListener("hashchange", fromAddress);

@@ -16,6 +16,7 @@ export function entryAt(element) {
     key: attribute(table),
     i: listed(table, "rows")?.[r] ?? r,
     j: listed(table, "columns")?.[c] ?? c,
+    text: cell.textContent,
   };
 }
 

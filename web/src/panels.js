@@ -1,8 +1,7 @@
 // What is added to the studies: switches, the choice of an entry or a target, changes and their proof.
 
 import { html } from "htm/preact";
-import { symbolOf } from "./labels.js";
-import { split } from "./walk.js";
+import { placeOf, symbolOf } from "./labels.js";
 import { number } from "./writing.js";
 
 /** What was changed, how to go back, and the proof of what follows. */
@@ -14,7 +13,7 @@ export function Changes({ state, change }) {
     <ul>
       ${[...state.edits.values()].map(({ key, i, j, before: was }) => {
         const value = state.given.get(key).at(i, j);
-        return html`<li>${symbolOf(...split(key))}[${i}, ${j}] is ${number(value)}, was ${number(was)}</li>`;
+        return html`<li>${placeOf(key)}[${i}, ${j}] is ${number(value)}, was ${number(was)}</li>`;
       })}
       ${[...state.without].map((name) => html`<li>${symbolOf(name, null)} is left out</li>`)}
     </ul>

@@ -14,14 +14,29 @@ const INFIX = {
 };
 const CALLED = { sigmoid: "σ" };
 
+/** An entry of the study of the softmax, whose quantities have keys of their own. */
+function ofStudy([operation, ...rest]) {
+  if (operation === "entry") return ["entry", `ways:${rest[0]}`, rest[1], rest[2], ""];
+  return [operation, ...rest.map((one) => (Array.isArray(one) ? ofStudy(one) : one))];
+}
+
 /** Writes entries of a calculation; `values` maps a key to its matrix. */
 export class Provenance {
   constructor(calculation, values) {
     Object.assign(this, { calculation, values });
     this.equations = new Map();
     for (const [index, t] of calculation.told.order) {
-      this.equations.set(keyOf(calculation.told.equations[index].name, t), [index, t]);
+      const equation = calculation.told.equations[index];
+      this.equations.set(keyOf(equation.name, t), [equation, t]);
     }
+    for (const equation of calculation.told.three_ways) {
+      this.equations.set(`ways:${equation.name}`, [{ ...equation, entry: ofStudy(equation.entry) }, null]);
+    }
+  }
+
+  /** Whether a key is of something that nothing computes. */
+  isGiven(key) {
+    return this.values.has(key) && !this.equations.has(key);
   }
 
   /**
@@ -31,9 +46,8 @@ export class Provenance {
   of(key, i, j) {
     const found = this.equations.get(key);
     if (!found) return null;
-    const [index, t] = found;
+    const [equation, t] = found;
     const sources = [];
-    const equation = this.calculation.told.equations[index];
     const [pieces] = this.told(equation.entry, t, { i, j }, sources);
     return { name: equation.name, pieces, sources };
   }

@@ -1,7 +1,7 @@
 // The bar to walk with: back, on, to any step; and what the number that is pointed at was computed from.
 
 import { html } from "htm/preact";
-import { labelOf, symbolOf } from "./labels.js";
+import { labelOf, placeOf, symbolOf } from "./labels.js";
 import { number } from "./writing.js";
 
 export function Walk({ state, go, pointed, provenance, point }) {
@@ -54,27 +54,18 @@ function Pointed({ pointed, provenance, point }) {
   if (!pointed) return html`<p class="provenance empty" aria-live="polite">Point at any number to see what it was computed from.</p>`;
   const told = provenance.of(pointed.key, pointed.i, pointed.j);
   const value = provenance.values.get(pointed.key)?.at(pointed.i, pointed.j);
-  const exact = value === undefined ? "" : `exactly ${String(value).replaceAll("-", "−")}`;
   return html`<p class="provenance" aria-live="polite">
-    <${Entry} entry=${{ ...pointed, value }} named=${true} point=${point} />
-    ${told
-      ? html` = ${told.pieces.map((piece) => (typeof piece === "string" ? piece : html`<${Entry} entry=${piece} point=${point} />`))}`
-      : html` is given`}
-    <small>${exact}</small>
+    <b>${nameOf(pointed)}</b> = <b>${value === undefined ? pointed.text : number(value)}</b>
+    ${told && html` = ${told.pieces.map((piece) => (typeof piece === "string" ? piece : html`<${Entry} entry=${piece} point=${point} />`))}`}
+    ${provenance.isGiven(pointed.key) && " is given"}
+    ${value !== undefined && html`<small>exactly ${String(value).replaceAll("-", "−")}</small>`}
   </p>`;
 }
 
-function Entry({ entry, named = false, point }) {
-  const [name, t] = split(entry.key);
-  const place = `${symbolOf(name, t)}[${entry.i}, ${entry.j}]`;
-  const text = entry.value === undefined ? place : number(entry.value);
-  const show = () => point(entry, true);
-  return named
-    ? html`<b>${place}</b> = <b>${text}</b>`
-    : html`<button class="entry" title=${place} aria-label=${`${text}, ${place}`} onClick=${show}>${text}</button>`;
-}
+const nameOf = ({ key, i, j }) => `${placeOf(key)}[${i}, ${j}]`;
 
-export function split(key) {
-  const [t, name] = key.includes(":") ? key.split(":") : [null, key];
-  return [name, t === null ? null : Number(t)];
+function Entry({ entry, point }) {
+  const name = nameOf(entry);
+  const text = entry.value === undefined ? name : number(entry.value);
+  return html`<button class="entry" title=${name} aria-label=${`${text}, ${name}`} onClick=${() => point(entry, true)}>${text}</button>`;
 }

@@ -46,13 +46,18 @@ def to_json(explanation: Explanation, selection: Selection, begun: dict[str, Any
         "order": [[order[moment.equation], moment.t] for moment in explanation.moments],
         "shown": [explanation.moments.index(moment) for moment in selection.moments],
         "contributions": contributions(explanation), "gradients": gradients(explanation),
-        "symbols": {name: notation.entry(name).text for name in _named(explanation)},
+        "symbols": {name: notation.entry(name).text for name in _named(explanation)} | _STUDY,
         "editable": selection.editable, "whole": selection.whole, "three_ways": _three_ways(explanation),
         **_numbers(explanation, selection),
         **begun, "theirs": _theirs(explanation, selection),
     }  # fmt: skip
     text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+# What the study of the softmax calls its quantities.
+_STUDY = {"jacobian": "J", "by_jacobian": "Jᵀdŷ", "by_chain": "dz", "by_shortcut": "dz", "identity": "δ",
+          "dy_hat": "dŷ"}  # fmt: skip
 
 
 def _named(explanation: Explanation) -> list[str]:
