@@ -155,28 +155,31 @@ class _Page:
         apart = studies.products(self.explanation, name)
         total = self.explanation.value(f"d{name}", None)
         i, j = np.unravel_index(int(np.argmax(np.abs(total))), total.shape)
-        steps, columns = self.selection.steps, self.selection.axes["m"]
+        steps, by_sequence = (
+            self.selection.steps,
+            studies.adds_up_over_batch(self.explanation, name),
+        )
+        columns = self.selection.axes["m"] if by_sequence else []
         rows = [
             {"t": t, "products": [writing.number(apart[i, j, k, t]) for k in columns],
-             "share": writing.number(apart[i, j, :, t].sum())}
+             "share": writing.number(self.explanation.value(f"d{name}", t)[i, j])}
             for t in steps
         ]  # fmt: skip
         return {
             "name": f"d{name}", "text": notation.entry(f"d{name}").text, "i": int(i), "j": int(j), "columns": columns,
             "rows": rows, "total": writing.number(total[i, j]), "m": self.explanation.m,
-            "T": self.explanation.T, "more": len(columns) < self.explanation.m,
+            "T": self.explanation.T, "more": 0 < len(columns) < self.explanation.m,
+            "of_all": len(steps) == self.explanation.T,
         }  # fmt: skip
 
     def _influence(self) -> dict[str, Any]:
-        """The table ∂loss⟨s⟩/∂a⟨t⟩ of every state, with its sums."""
-        steps = self.selection.steps[-_INFLUENCES:]
-        return {
-            "steps": steps,
-            "tables": [self._influence_of(s, steps) for s in self.explanation.table.step.states],
-        }
+        """The table ∂loss⟨s⟩/∂a⟨t⟩ of every state whose gradient the cell names, with its sums."""
+        steps, table = self.selection.steps[-_INFLUENCES:], self.explanation.table
+        named = [state for state in table.step.states if f"d{state}" in table.shapes]
+        return {"steps": steps, "tables": [self._influence_of(s, steps) for s in named]}
 
     def _influence_of(self, state: str, steps: list[int]) -> dict[str, Any]:
-        found, T = studies.influence(self.explanation, state), self.explanation.T
+        found, T = studies.influence(self.explanation, state, steps), self.explanation.T
         rows, columns = (self.selection.indices(axis) for axis in ("n_a", "m"))
         lines = []
         for s in steps:
