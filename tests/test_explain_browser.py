@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from cli import unrolled
 
+import unrolled as un
 from unrolled.explaining.examples import names, read_example
 from unrolled.explaining.explanation import Explanation
 from unrolled.explaining.studies import (
@@ -381,6 +382,29 @@ def test_a_large_one_says_what_it_shows(opened):
     page.edit("b_y", 0, 0, 0.5)
     right = changed(explanation, "b_y", 0, 0, 0.5)
     assert f"{right.tape.loss:.5f}"[:6] in page.page.locator(".changes").inner_text()
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_steps_that_are_not_shown_break_nothing(opened, activation):
+    sizes = {"n_x": 2, "n_a": 3, "n_y": 2, "m": 2, "T": 30}
+    one = read_example("sequence", sizes=sizes)
+    net = un.Network("rnn", n_x=2, n_a=3, n_y=2, activation=activation)
+    explanation = un.explain(net, one.tape["x"], np.argmax(one.tape["y"], axis=0))
+    page = opened(explanation)
+    steps = [
+        int(t) for t in re.findall(r"t = (\d+)", page.page.locator(".board thead").inner_text())
+    ]
+    behind = next(t for n, t in enumerate(steps) if t != n)
+    rows = page.page.locator("#products tbody tr").all_inner_texts()
+    assert len(rows) == len(steps) + 1
+    assert not [row for row in rows if "NaN" in row or "∞" in row]
+    assert "Σ of all steps" in rows[-1]
+    page.page.evaluate(f"location.hash = 't={behind}:z_a'")
+    page.page.locator(".moment.current [data-of] mtd").first.hover()
+    page.page.locator("p.provenance button.entry", has_text="").nth(1).click()
+    before = page.page.locator("p.provenance").inner_text()
+    assert f"a⟨{behind - 1}⟩[0, 0]" in before, "of a step that is not shown, and yet told"
+    assert (" if " in before) == (activation == "relu")
 
 
 WRONG = """

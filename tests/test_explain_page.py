@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from problems import OUTPUTS, cells, problem
+from test_any_cell import CASES, _cell
 
 import unrolled as un
-from unrolled.explaining import page
+from unrolled.explaining import page, studies
 from unrolled.explaining.examples import read_example
 from unrolled.explaining.explanation import Theirs, explain
 from unrolled.explaining.page.selection import Selection
@@ -257,3 +258,62 @@ def notebook():
 
 def test_the_same_explanation_gives_the_same_bytes():
     assert page.to_bytes(read_example("sequence")) == page.to_bytes(read_example("sequence"))
+
+
+def odd(tmp_path, case, **sizes):
+    """An explanation of one of the odd cells, which have no `dc` in their backward."""
+    forward, backward, _ = CASES[case]
+    path = tmp_path / "odd.py"
+    path.write_text(_cell(forward, backward), encoding="utf-8")
+    return read_example("sequence", str(path), sizes=sizes or None)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_odd_cells_have_a_page_too(case, tmp_path):
+    explanation = odd(tmp_path, case)
+    text = page.to_html(explanation)
+    assert len(Read(text).articles) == len(explanation.moments)
+    assert "∂/∂c⟨" not in text, "no table of what the cell does not name"
+
+
+def test_a_cell_need_not_name_da_to_be_shown_in_part(tmp_path):
+    source = Path(un.__file__).with_name("cells").joinpath("rnn.py").read_text(encoding="utf-8")
+    path = tmp_path / "nameless.py"
+    path.write_text(
+        source.replace("    da = da_y + da_next  # own output, and the next step\n", "")
+        .replace('"da": da, ', "").replace("g.backward(da, a)", "g.backward(da_y + da_next, a)"),
+        encoding="utf-8",
+    )  # fmt: skip
+    explanation = read_example("sequence", str(path), sizes={"n_a": 20})
+    text = page.to_html(explanation)
+    assert "Of the 20 hidden units" in text
+    assert "Which loss depends on which state" not in text
+
+
+def test_a_share_that_is_no_sum_over_the_sequences_is_told_as_it_is(tmp_path):
+    explanation = odd(tmp_path, "all running sequences over before T: weight decay")
+    text = page.to_html(explanation)
+    section = text[text.index('<section id="apart"') : text.index('<section id="influence"')]
+    shares = re.findall(r"t = \d+</th><td>([^<]*)</td></tr>", section)
+    total = explanation.value("dW_aa", None)
+    i, j = np.unravel_index(int(np.argmax(np.abs(total))), total.shape)
+    right = [explanation.value("dW_aa", t)[i, j] for t in range(explanation.T)]
+    assert shares == [number(share) for share in right]
+    assert "sequence 0" not in section
+
+
+def test_what_the_first_and_last_steps_shown_are_computed_from_is_carried():
+    data = told(page.to_html(large("rnn", n_a=5, n_x=2, n_y=2, m=1)))
+    first, last = data["steps"][0], data["steps"][-1]
+    gap = next(t for t in range(first, last) if t not in data["steps"])
+    behind = next(t for t in data["steps"] if t > gap)
+    carried = {key for key, *_ in data["arrays"]}
+    assert {f"{gap}:da_prev", f"{behind - 1}:a"} <= carried
+
+
+def test_the_losses_of_the_steps_that_are_shown_alone_are_told(monkeypatch):
+    asked = []
+    alone = studies.alone
+    monkeypatch.setattr(studies, "alone", lambda e, s: asked.append(s) or alone(e, s))
+    page.to_html(large("rnn", n_a=3, n_x=2, n_y=2, m=1, T=60))
+    assert len(asked) <= 6, "a table of six steps needs no sixty calculations"

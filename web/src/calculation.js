@@ -130,6 +130,7 @@ export class Calculation {
     const key = this.placed(name, step, t);
     if (key === null) return () => 0;
     const matrix = values.get(key);
+    if (!matrix) return () => undefined; // of a step that is not shown
     const { data, m } = matrix;
     const [i, j] = [row, column].map((index) => (index === 0 ? "zero" : index));
     if (matrix.rows) return () => matrix.at(at[i], at[j]);

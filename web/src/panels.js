@@ -54,7 +54,9 @@ export function Apart({ state, provenance, chosen, choose }) {
   const { name, i, j } = chosen;
   const total = state.values.get(name);
   const rows = steps.map((t) => ({ t, terms: products(state, provenance, name, t, i, j) }));
-  const columns = axes.m;
+  const columns = overBatch(state, name) ? axes.m : [];
+  const more = columns.length > 0 && columns.length < state.told.sizes.m;
+  const every = steps.length < state.told.sizes.T ? "Σ of all steps" : "Σ";
   const shares = gradientShares(state, name, i, j);
   const pick = (field) => (event) =>
     choose({ i: 0, j: 0, ...(field === "name" ? {} : chosen), [field]: field === "name" ? event.target.value : Number(event.target.value) });
@@ -67,11 +69,11 @@ export function Apart({ state, provenance, chosen, choose }) {
       <label>column <select value=${j} onChange=${pick("j")}>${sizes[1].map((k) => html`<option selected=${k === j}>${k}</option>`)}</select></label>
     </p>
     <div class="scroll" tabindex="0" role="region" aria-label="products of one entry"><table class="plain">
-      <thead><tr><th scope="col">step</th>${columns.map((k) => html`<th scope="col">sequence ${k}</th>`)}<th scope="col">share of the step</th></tr></thead>
+      <thead><tr><th scope="col">step</th>${columns.map((k) => html`<th scope="col">sequence ${k}</th>`)}${more && html`<th scope="col">…</th>`}<th scope="col">share of the step</th></tr></thead>
       <tbody>
         ${rows.map(({ t, terms }) => html`<tr><th scope="row">t = ${t}</th>
-          ${columns.map((k) => html`<td>${terms(k)}</td>`)}<td>${number(shares.get(t))}</td></tr>`)}
-        <tr><th scope="row">Σ</th>${columns.map(() => html`<td></td>`)}<td><strong>${number(total.at(i, j) ?? NaN)}</strong></td></tr>
+          ${columns.map((k) => html`<td>${terms(k)}</td>`)}${more && html`<td>…</td>`}<td>${number(shares.get(t))}</td></tr>`)}
+        <tr><th scope="row">${every}</th>${columns.map(() => html`<td></td>`)}${more && html`<td></td>`}<td><strong>${number(total.at(i, j) ?? NaN)}</strong></td></tr>
       </tbody>
     </table></div>`;
 }
@@ -80,11 +82,18 @@ function gradientShares(state, name, i, j) {
   return new Map(state.told.steps.map((t) => [t, state.values.get(`${t}:${name}`)?.at(i, j) ?? NaN]));
 }
 
+const shareOf = (state, name) =>
+  state.told.equations.find((one) => one.name === name && one.direction === "backward").entry;
+
+/** Whether a share is a sum over the sequences. */
+function overBatch(state, name) {
+  const [operation, , axis] = shareOf(state, name);
+  return operation === "sum" && axis === "m";
+}
+
 /** What each sequence adds to a share, written out, from the share's own equation. */
 function products(state, provenance, name, t, i, j) {
-  const equation = state.told.equations.find((one) => one.name === name && one.direction === "backward");
-  const [operation, index, , summed] = equation.entry;
-  const body = operation === "sum" ? summed : equation.entry;
+  const [, index, , body] = shareOf(state, name);
   return (k) => {
     const at = { i, j, [index]: k };
     const [pieces] = provenance.told(body, t, at, []);

@@ -113,7 +113,13 @@ export class Provenance {
 
   /** Of two values the one that the condition chooses. */
   chosen([condition, value, other], t, at, sources) {
-    const [said] = this.told(condition, t, at, sources);
+    const own = [];
+    const [said] = this.told(condition, t, at, own);
+    sources.push(...own);
+    if (own.some((entry) => entry.value === undefined)) {
+      const [[one], [another]] = [value, other].map((tree) => this.told(tree, t, at, sources));
+      return [[...one, " if ", ...said, ", else ", ...another], SUM];
+    }
     const holds = this.calculation.bound(condition, t, this.values, { zero: 0, ...at })();
     const [pieces] = this.told(holds ? value : other, t, at, sources);
     return [[...pieces, holds ? " since " : " since not ", ...said], SUM];

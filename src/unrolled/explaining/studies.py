@@ -1,10 +1,12 @@
 """What can be learned from one calculation beyond its steps: what reaches what, and what a mistake does."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from unrolled.equations.entries import entry_equation
 from unrolled.equations.table import Key
 from unrolled.explaining.explanation import Explanation
 from unrolled.explaining.softmax import THREE_WAYS
@@ -43,12 +45,14 @@ def switched_off(explanation: Explanation, name: str) -> Switched:
     return Switched(name, found)
 
 
-def influence(explanation: Explanation, state: str = "a") -> dict[tuple[int, int], Array]:
+def influence(
+    explanation: Explanation, state: str = "a", steps: Sequence[int] | None = None
+) -> dict[tuple[int, int], Array]:
     """Return ∂loss⟨s⟩/∂a⟨t⟩, (n_a, m), by (s, t): how the loss of step s alone depends on the state of
-    step t ≤ s. Over all s they add up to da⟨t⟩.
+    step t ≤ s. Over all s they add up to da⟨t⟩. `steps` are those whose losses are asked for, or all.
     """
     found: dict[tuple[int, int], Array] = {}
-    for s in range(explanation.T):
+    for s in range(explanation.T) if steps is None else steps:
         for key, value in alone(explanation, s).items():
             if key[0] == f"d{state}" and key[1] is not None and key[1] <= s:
                 found[s, key[1]] = value
@@ -62,6 +66,14 @@ def alone(explanation: Explanation, s: int) -> dict[Key, Array]:
         for key, value in explanation.given.items()
     }
     return explanation.computed(given=given)
+
+
+def adds_up_over_batch(explanation: Explanation, parameter: str) -> bool:
+    """Whether a step's share of a parameter's gradient is a sum over the sequences, as dz @ a_prev.T is."""
+    table = explanation.table
+    equation = next(e for e in table.of("backward") if e.name == f"d{parameter}")
+    entry = entry_equation(table, equation)
+    return entry.operation == "sum" and entry.axis == "m"
 
 
 def products(explanation: Explanation, parameter: str, i: int, j: int) -> Array:

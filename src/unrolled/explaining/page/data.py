@@ -101,7 +101,10 @@ def _numbers(explanation: Explanation, selection: Selection) -> dict[str, Any]:
     places, blocks, start = list[Any](), list[Array](), 0
     given = explanation.given.items() if selection.editable else _shown_given(selection)
     found = [(key, value, selection.editable) for key, value in given]
-    found += [(key, explanation.value(*key), selection.whole) for key in selection.computed]
+    found += [
+        (key, explanation.value(*key), selection.whole)
+        for key in (*selection.computed, *selection.beside)
+    ]
     for key, value, whole in found:
         axes = axes_of(explanation, key)
         cut = [] if whole else [selection.indices(axis) for axis in axes]

@@ -19,33 +19,36 @@ _INFLUENCES = 6  # steps of the table ∂loss⟨s⟩/∂a⟨t⟩, at most
 
 def apart(explanation: Explanation, selection: Selection) -> dict[str, Any]:
     """Return the largest entry of the first parameter's gradient, taken apart into its products."""
-    name = next(iter(explanation.table.step.parameters))
-    total, columns = explanation.value(f"d{name}", None), selection.axes["m"]
+    name, T = next(iter(explanation.table.step.parameters)), explanation.T
+    total, steps = explanation.value(f"d{name}", None), selection.steps
     i, j = map(int, np.unravel_index(int(np.argmax(np.abs(total))), total.shape))
-    products = studies.products(explanation, name, i, j)
+    by_sequence = studies.adds_up_over_batch(explanation, name)
+    columns = selection.axes["m"] if by_sequence else []
+    products = studies.products(explanation, name, i, j) if by_sequence else np.empty((0, T))
     rows = [
         {"t": t, "products": [writing.number(products[k, t]) for k in columns],
-         "share": writing.number(products[:, t].sum())}
-        for t in selection.steps
+         "share": writing.number(explanation.value(f"d{name}", t)[i, j])}
+        for t in steps
     ]  # fmt: skip
     return {
         "name": f"d{name}", "text": notation.entry(f"d{name}").text, "i": i, "j": j,
         "columns": columns, "rows": rows, "total": writing.number(total[i, j]),
-        "m": explanation.m, "T": explanation.T, "more": len(columns) < explanation.m,
+        "m": explanation.m, "T": T, "more": 0 < len(columns) < explanation.m,
+        "of_all": len(steps) == T,
     }  # fmt: skip
 
 
 def influence(explanation: Explanation, matrices: Matrices) -> dict[str, Any]:
-    """Return the table ∂loss⟨s⟩/∂a⟨t⟩ of every state, with its sums."""
-    steps = matrices.selection.steps[-_INFLUENCES:]
-    states = explanation.table.step.states
+    """Return the table ∂loss⟨s⟩/∂a⟨t⟩ of every state whose gradient the cell names, with its sums."""
+    steps, table = matrices.selection.steps[-_INFLUENCES:], explanation.table
+    states = [state for state in table.step.states if f"d{state}" in table.shapes]
     return {"steps": steps, "tables": [_of_state(explanation, matrices, s, steps) for s in states]}
 
 
 def _of_state(
     explanation: Explanation, matrices: Matrices, state: str, steps: Sequence[int]
 ) -> dict[str, Any]:
-    found = studies.influence(explanation, state)
+    found = studies.influence(explanation, state, steps)
     rows, columns = (matrices.selection.indices(axis) for axis in ("n_a", "m"))
 
     def cell(s: int, t: int) -> Markup | None:

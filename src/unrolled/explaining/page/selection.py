@@ -79,6 +79,24 @@ class Selection:
         """What is computed at the moments that are shown."""
         return [moment.key for moment in self.moments]
 
+    @cached_property
+    def beside(self) -> list[Key]:
+        """What those are computed from at steps that are not shown: of the steps before and behind."""
+        table, found = self.explanation.table, dict[Key, None]()
+        for moment in self.moments:
+            expression, t = moment.equation.expression, moment.t
+            if t is None:
+                continue
+            if expression.operation == "next":
+                found[expression.operands[0].name, t + 1] = None
+            else:
+                found |= dict.fromkeys(table.placed(name, t) for name in expression.names)
+        return [
+            (name, t)
+            for name, t in found
+            if t is not None and t not in (*self.steps, self.explanation.T)
+        ]
+
     @property
     def notes(self) -> list[str]:
         """What is left out, in sentences."""
@@ -106,7 +124,8 @@ class Selection:
             return [*range(size)]
         if axis == "m":
             return [*range(self.cap)]
-        names = {"n_x": ["x"], "n_a": ["da"], "n_y": ["y", "y_hat"]}[axis]
+        named = "da" if "da" in self.explanation.table.shapes else "da_prev"
+        names = {"n_x": ["x"], "n_a": [named], "n_y": ["y", "y_hat"]}[axis]
         total = sum(
             np.abs(np.nan_to_num(self.explanation.value(name, t))).sum(axis=1)
             for name in names for t in range(self.explanation.T)
