@@ -6,6 +6,7 @@ lights up what a number was computed from, and computes anew what an edit change
 
 import base64
 import hashlib
+import math
 from collections.abc import Iterator
 from functools import cache
 from html import escape
@@ -246,6 +247,10 @@ def _off(relative: float | None) -> str:
     """How far a gradient is off, in words."""
     if relative is None:
         return "0 both ways"
+    if math.isnan(relative):
+        return "not a number"
+    if math.isinf(relative):
+        return "not 0, as it should be"
     if not relative:
         return "unchanged"
     return (
