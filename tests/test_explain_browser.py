@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli import unrolled
+from test_any_cell import CASES, _cell
 
 import unrolled as un
 from unrolled.explaining.examples import names, read_example
@@ -401,10 +402,23 @@ def test_steps_that_are_not_shown_break_nothing(opened, activation):
     assert "Σ of all steps" in rows[-1]
     page.page.evaluate(f"location.hash = 't={behind}:z_a'")
     page.page.locator(".moment.current [data-of] mtd").first.hover()
-    page.page.locator("p.provenance button.entry", has_text="").nth(1).click()
+    page.page.locator("p.provenance button.entry").nth(1).click()
     before = page.page.locator("p.provenance").inner_text()
     assert f"a⟨{behind - 1}⟩[0, 0]" in before, "of a step that is not shown, and yet told"
-    assert (" if " in before) == (activation == "relu")
+
+
+def test_a_condition_that_cannot_be_known_is_told_whole(opened, tmp_path):
+    """What it is made from is carried only in part, so which of the two values it chooses is not known."""
+    forward, backward, _ = CASES["where with a bias, before the loop"]
+    path = tmp_path / "odd.py"
+    path.write_text(_cell(forward, backward), encoding="utf-8")
+    sizes = {"n_x": 1000, "n_a": 121, "n_y": 2, "m": 1, "T": 2}
+    page = opened(read_example("sequence", str(path), sizes=sizes), "#t=0:q")
+    assert "too large to be changed" in page.page.locator(".notes").inner_text()
+    page.page.locator(".moment.current [data-of] mtd").first.hover()
+    told = page.page.locator("p.provenance").inner_text()
+    assert " if 0 < " in told
+    assert ", else 0.5" in told
 
 
 WRONG = """
@@ -486,3 +500,48 @@ def test_shortened_is_a_calculation_of_its_own(opened):
     page = opened(explanation)
     page.page.keyboard.press("End")
     assert close(page.numbers("da0", "#steps"), explanation.value("da0", None))
+
+
+def proofs(page):
+    rows = page.page.locator(".proof tbody tr").evaluate_all(
+        "rows => rows.map(row => [row.cells[0].textContent, row.cells[3].textContent])"
+    )
+    return dict(rows)
+
+
+def test_a_right_gradient_on_a_kink_is_not_called_wrong(opened):
+    """Where z_a is exactly 0, relu has two slopes, and central differences take the middle of them."""
+    net = un.Network("rnn", n_x=2, n_a=3, n_y=2, activation="relu", seed=1)
+    explanation = un.explain(net, np.zeros((2, 2, 3)), np.array([[0, 1, 1], [1, 0, 0]]))
+    page = opened(explanation)
+    page.edit("b_y", 0, 0, 0.37)
+    verdicts = proofs(page)
+    assert verdicts["db_a"] == "not testable: on a kink"
+    assert verdicts["db_y"] == "right"
+    assert "wrong" not in verdicts.values()
+    page.page.get_by_role("checkbox", name="da_y").check()
+    assert proofs(page)["db_y"] == "right"
+
+
+def test_what_a_large_loss_hides_is_not_called_zero(opened):
+    explanation = example("small")
+    net = explanation.net.astype("float64")
+    net.parameters["W_ya"][0, 0] = 1e300
+    state = {"a": explanation.given["a0", None]}
+    page = opened(un.explain(net, explanation.tape["x"], np.array([[1, 0, 0]]), state))
+    page.edit("b_y", 1, 0, 0.37)
+    assert np.any(page.numbers("db_y", "#steps"))
+    assert proofs(page)["db_y"] == "not testable: too small"
+
+
+def test_without_a_number_nothing_is_said_to_be_0(opened):
+    net = un.Network("rnn", n_x=2, n_a=3, n_y=2, activation="relu")
+    net.parameters["W_aa"][0, 0] = net.parameters["W_ya"][0, 0] = 1e300
+    X = np.random.default_rng(0).standard_normal((2, 2, 3))
+    page = opened(un.explain(net, X, np.array([[0, 1, 1], [1, 0, 0]])))
+    table = page.page.locator("#switched table")
+    assert "not a number" in table.inner_text()
+    assert "0 both ways" not in table.inner_text()
+    page.edit("b_y", 0, 0, 0.37)
+    assert "not a number" in table.inner_text()
+    assert "0 both ways" not in table.inner_text()

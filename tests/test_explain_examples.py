@@ -62,7 +62,7 @@ WRONG = [
     ({"sizes": {"n_x": 3}, "x": [[[1, 2]]]}, "x has shape (1, 1, 2): expected (3, 1, 2)"),
     ({"x": [[[1, 2]]], "y": [[0, 1, 1]]}, "y has shape (1, 3)"), ({"a0": [1, 2, 3]}, "a0 has shape (3,): expected (3, 2)"),
     ({"sizes": {"n_y": 2}, "y": [[0, 5]]}, "Y has the label 5"), ({"y": [[0, -5]]}, "Y has the label -5"),
-    ({"sizes": {"n_x": 2}, "x": [[0, 2]]}, "X has the label 2"), ({"y": [[-1]]}, "n_y (features out) is 0"),
+    ({"sizes": {"n_x": 2}, "x": [[0, 2]]}, "X has the label 2"), ({"y": [[-1]]}, "Y has no target"),
     ({"sizes": {"m": 1, "T": 1}, "y": [0.5, 0.2]}, "Y is not one-hot"), ({"parameters": [1]}, "parameters is [1]"),
     ({"parameters": {"W_fa": [[1]]}}, "'W_fa' is nothing of a rnn"), ({"c0": [1]}, "'c0' is nothing of a rnn"),
     ({"cell": 3}, "cell is 3: expected a word"), ({"cell": "no"}, "cell 'no' is not known"),
@@ -210,3 +210,22 @@ def test_the_numbers_are_an_example(tmp_path):
     again = read_example(str(tmp_path / "numbers.json"))
     assert again.value("loss", None) == explanation.value("loss", None)
     np.testing.assert_array_equal(again.value("dW_ua", None), explanation.value("dW_ua", None))
+
+
+def test_a_file_that_is_not_there_is_said_once(tmp_path):
+    run = unrolled("explain", "nothere.json", cwd=tmp_path)
+    assert run.stderr == "unrolled: nothere.json cannot be read: No such file or directory\n"
+
+
+def test_labels_in_an_npz(tmp_path):
+    np.savez(tmp_path / "labels.npz", labels=np.array(["a", "b", "c"]))
+    assert read_example(str(tmp_path / "labels.npz")).labels == ("a", "b", "c")
+
+
+def test_numbers_that_are_too_large_are_shown_without_a_warning(tmp_path):
+    path = tmp_path / "large.json"
+    told = {"x": [[[1e300]]], "parameters": {"W_ax": [[1e300], [1], [2], [3]]}}
+    path.write_text(json.dumps(told), encoding="utf-8")
+    run = unrolled("explain", str(path), "--step", "t=0:z_a")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "∞" in run.stdout

@@ -317,3 +317,13 @@ def test_the_losses_of_the_steps_that_are_shown_alone_are_told(monkeypatch):
     monkeypatch.setattr(studies, "alone", lambda e, s: asked.append(s) or alone(e, s))
     page.to_html(large("rnn", n_a=3, n_x=2, n_y=2, m=1, T=60))
     assert len(asked) <= 6, "a table of six steps needs no sixty calculations"
+
+
+def test_a_matrix_of_one_number_has_brackets():
+    sizes = {"n_x": 1, "n_a": 1, "n_y": 1, "m": 1, "T": 1}
+    text = page.to_html(read_example("sequence", sizes=sizes))
+    bracketed = (
+        r"<mo>\[</mo><mtable data-of=\"{}\"><mtr><mtd><mn>[^<]*</mn></mtd></mtr></mtable><mo>\]"
+    )
+    assert re.search(bracketed.format("W_aa"), text)
+    assert not re.search(bracketed.format("loss"), text)

@@ -290,3 +290,12 @@ def test_walking_ends_quietly(walk, keys):
     at = walk("small")
     at.until("quit ")
     assert at.ends_at(keys) == 0
+
+
+def test_a_matrix_of_one_number_has_brackets():
+    sizes = {"n_x": 1, "n_a": 1, "n_y": 1, "m": 1, "T": 1}
+    explanation = read_example("sequence", sizes=sizes)
+    said = str(Terminal(explanation).step(explanation.find("t=0:z_a")))
+    assert "[1.01] [0.18] + [−0.81] [1.3]" in said, "0.5 −0.3 would be no product"
+    said = str(Terminal(explanation).step(explanation.find("t=0:loss")))
+    assert "[0]" not in said, "a loss alone is a number"

@@ -171,7 +171,8 @@ function renewSwitched() {
 
 function inWords(off) {
   if (off === null) return "0 both ways";
-  if (!Number.isFinite(off)) return Number.isNaN(off) ? "not a number" : "not 0 any more";
+  if (Number.isNaN(off)) return "not a number";
+  if (off === Infinity) return "not 0, as it should be";
   if (off === 0) return "unchanged";
   if (off === 1) return "lost";
   return off >= 0.01 ? `off by ${(100 * off).toFixed(0)} %` : "off by < 1 %";

@@ -15,24 +15,35 @@ export function proved(calculation, values, gradients) {
     const of = name.slice(1);
     const given = values.get(of);
     const entries = chosen(values.get(name), most);
-    let [off, largest] = [0, 0];
+    let [off, largest, claimedMost, kinks] = [0, 0, 0, 0];
+    const loss = values.get("loss").at(0, 0);
     for (const [i, j] of entries) {
-      const slope = difference(calculation, values, of, given, i, j);
+      const lossAt = at(calculation, values, of, given, i, j);
+      const slope = central(lossAt, given.at(i, j));
       const claimed = values.get(name).at(i, j);
+      const alike = Math.abs(slope - claimed) <= TOLERANCE * Math.max(Math.abs(slope), Math.abs(claimed));
+      if (!alike && onKink(lossAt, given.at(i, j), loss, claimed)) {
+        kinks += 1;
+        continue;
+      }
       off = Math.max(off, Math.abs(slope - claimed));
       largest = Math.max(largest, Math.abs(slope), Math.abs(claimed));
+      claimedMost = Math.max(claimedMost, Math.abs(claimed));
       if (Number.isNaN(slope - claimed)) off = NaN;
     }
-    const noise = (1e-15 * Math.abs(values.get("loss").at(0, 0))) / STEP;
-    rows.push({ name, checked: entries.length, off: largest ? off / largest : 0, verdict: verdict(off, largest, noise) });
+    const noise = (1e-15 * Math.abs(loss)) / STEP;
+    const checked = entries.length - kinks;
+    rows.push({ name, checked, off: largest ? off / largest : 0, verdict: verdict(off, largest, claimedMost, noise, checked, kinks) });
   }
   return rows;
 }
 
-function verdict(off, largest, noise) {
+function verdict(off, largest, claimedMost, noise, checked, kinks) {
+  if (!checked) return "not testable: on a kink";
+  const rest = kinks ? `; ${kinks} on a kink` : "";
   if (Number.isNaN(off)) return "not a number";
-  if (largest <= 2 * noise) return "0 both ways";
-  return off <= TOLERANCE * largest + noise ? "right" : "wrong";
+  if (largest <= 2 * noise) return (claimedMost ? "not testable: too small" : "0 both ways") + rest;
+  return (off <= TOLERANCE * largest + noise ? "right" : "wrong") + rest;
 }
 
 /** The entries to check: all, or the largest where there is no time for all. */
@@ -43,12 +54,28 @@ function chosen(gradient, most) {
   return all.sort((a, b) => size(b) - size(a)).slice(0, most);
 }
 
-function difference(calculation, values, key, given, i, j) {
-  const at = given.at(i, j);
-  const h = STEP * Math.max(1, Math.abs(at));
-  const [above, below] = [at + h, at - h].map((value) => {
+/** The loss as a function of one entry of what is given. */
+function at(calculation, values, key, given, i, j) {
+  return (value) => {
     const changed = new Map(values).set(key, given.with(i, j, value));
     return calculation.evaluate(changed, { forward: true }).get("loss").at(0, 0);
-  });
-  return (above - below) / (2 * h);
+  };
+}
+
+function central(lossAt, value) {
+  const h = STEP * Math.max(1, Math.abs(value));
+  return (lossAt(value + h) - lossAt(value - h)) / (2 * h);
+}
+
+/**
+ * Whether the loss has two slopes here, one to each side, and the gradient is one of them or between: at a kink
+ * of relu neither is wrong, and central differences say nothing.
+ */
+function onKink(lossAt, value, loss, claimed) {
+  const h = (STEP / 100) * Math.max(1, Math.abs(value));
+  const slopes = [(lossAt(value + h) - loss) / h, (loss - lossAt(value - h)) / h];
+  const [low, high] = [Math.min(...slopes), Math.max(...slopes)];
+  const size = Math.max(...slopes.map(Math.abs));
+  const noise = (1e-14 * Math.abs(loss)) / h;
+  return high - low > 0.01 * size + noise && low - 0.01 * size - noise <= claimed && claimed <= high + 0.01 * size + noise;
 }

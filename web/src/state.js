@@ -128,6 +128,7 @@ export class State {
       off = Math.max(off, Math.abs(value - wrong.get(name).data[k]));
       largest = Math.max(largest, Math.abs(value));
     }
+    if (!Number.isFinite(off) || !Number.isFinite(largest)) return NaN;
     return largest ? off / largest : off ? Infinity : null;
   }
 }

@@ -16,11 +16,13 @@ _LEFT, _RIGHT = ("⎡⎢⎣", "⎤⎥⎦")
 _RAISED = ("ᵀ", "²")  # these stand at the top of what they are of
 
 
-def matrix(array: Array, labels: Sequence[str] = (), ascii: bool = False) -> Block:
-    """Return an array (n, m) in brackets, `labels` before its rows; a single number has none."""
+def matrix(
+    array: Array, labels: Sequence[str] = (), ascii: bool = False, bare: bool = True
+) -> Block:
+    """Return an array (n, m) in brackets, `labels` before its rows; a single number has none if it is `bare`."""
     columns = [_aligned(column, ascii) for column in np.asarray(array).T]
     rows = [" ".join(cells) for cells in zip(*columns, strict=True)]
-    if np.size(array) == 1 and not labels:
+    if np.size(array) == 1 and bare and not labels:
         return [rows[0].strip()]
     wide = max(map(width, labels), default=0)
     before = [pad(label, wide) for label in labels] or [""] * len(rows)

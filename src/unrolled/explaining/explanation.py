@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unrolled.equations.evaluation import Moment, evaluate, moments
 from unrolled.equations.table import Key, Table
 from unrolled.errors import UnrolledError
@@ -178,4 +180,6 @@ def explain(
                 f"the network has {what}: expected one layer in one direction without an embedding, "
                 "which is what can be explained"
             )
-    return Explanation(net, net.tape(X, Y, state, reduction=reduction), title, reduction=reduction)
+    with np.errstate(all="ignore"):  # what is too large, or no number, is shown
+        tape = net.tape(X, Y, state, reduction=reduction)
+    return Explanation(net, tape, title, reduction=reduction)

@@ -1,5 +1,6 @@
 """What can be learned from one calculation beyond its steps: what reaches what, and what a mistake does."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +24,8 @@ def gradients(explanation: Explanation) -> list[str]:
 @dataclass(frozen=True)
 class Switched:
     """What becomes of every gradient when a contribution is left out: `relative` is how far each is off,
-    in parts of its largest entry; None where it is 0 both ways, infinite where only the right one is.
+    in parts of its largest entry; None where it is 0 both ways, infinite where only the right one is, NaN
+    where numbers are none.
     """
 
     name: str
@@ -40,8 +42,11 @@ def switched_off(explanation: Explanation, name: str) -> Switched:
     as_is, values, found = explanation.computed(), explanation.computed(without={name}), {}
     for gradient in gradients(explanation):  # both summed in the same order
         right, wrong = as_is[gradient, None], values[gradient, None]
-        off, largest = float(np.max(np.abs(wrong - right))), float(np.max(np.abs(right)))
-        found[gradient] = off / largest if largest else None if not off else float("inf")
+        with np.errstate(all="ignore"):
+            off, largest = float(np.max(np.abs(wrong - right))), float(np.max(np.abs(right)))
+        finite = math.isfinite(off) and math.isfinite(largest)
+        relative = off / largest if largest else None if not off else math.inf
+        found[gradient] = relative if finite else math.nan
     return Switched(name, found)
 
 

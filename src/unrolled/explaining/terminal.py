@@ -152,7 +152,8 @@ class Terminal:
         return bool(rows <= _ROWS and columns <= self._width // 2)
 
     def _matrix(self, key: Key) -> blocks.Block:
-        return blocks.matrix(self._value(*key), self._labels(key), self.ascii)
+        bare = writing.is_row(self.explanation.table, key[0])
+        return blocks.matrix(self._value(*key), self._labels(key), self.ascii, bare)
 
     def _labels(self, key: Key) -> list[str]:
         """Return what the rows of a quantity stand for, where that is known."""

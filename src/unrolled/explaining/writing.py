@@ -31,6 +31,14 @@ def shape(array: Array, times: str = "×") -> str:
     return times.join(map(str, np.shape(array)))
 
 
+def is_row(table: Table, name: str) -> bool:
+    """Whether a quantity is a row of numbers, such as the losses: one alone is no matrix, and has no brackets.
+
+    All others have them, though they be 1×1: 0.5 −0.3 is no product, and −0.3² no square of −0.3.
+    """
+    return table.shapes.get(name, ("",))[0] == 1
+
+
 class StepPrinter(Printer):
     """Prints the equations of one step, t, with something in the places of the quantities.
 

@@ -70,8 +70,9 @@ def read_example(
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    content = read_bytes(path)
     try:
-        told = json.loads(read_bytes(path))
+        told = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise UnrolledError(one_line(f"{path} is no JSON that can be read: {error}")) from None
     if not isinstance(told, dict):
@@ -122,6 +123,8 @@ def _made(told: Mapping[str, Any]) -> Explanation:
 
 
 def _labels(labels: Any) -> tuple[str, ...]:
+    if isinstance(labels, np.ndarray):  # of an .npz
+        labels = labels.tolist()
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise UnrolledError(f"labels is {one_line(repr(labels), 60)}: expected a list of texts")
     return tuple(labels)
@@ -242,7 +245,9 @@ def _of_sequences(name: str, array: Array, axis: str, known: Mapping[str, int]) 
     if array.ndim == 1:
         return {} if {"m", "T"} <= known.keys() else {axis: len(array), "m": 1, "T": 1}
     if array.ndim == 2 and array.dtype.kind in "iu":
-        return {axis: int(array.max()) + 1, "m": array.shape[0], "T": array.shape[1]}
+        highest = int(array.max())
+        classes = {axis: highest + 1} if highest >= 0 else {}  # −1 says that there is no target
+        return {**classes, "m": array.shape[0], "T": array.shape[1]}
     if {"m", "T"} <= known.keys():
         return {}
     raise UnrolledError(f"{name} has shape {array.shape}: expected ({axis}, m, T)")

@@ -28,7 +28,11 @@ class Matrices:
         """Return a quantity of the calculation."""
         value, axes = self.explanation.value(name, t), axes_of(self.explanation, (name, t))
         rows, columns = map(self.selection.indices, axes)
-        return matrix(value, key_text((name, t)), rows, columns, labels=self._labels(axes, value))
+        labels, bare = self._labels(axes, value), self._bare(name)
+        return matrix(value, key_text((name, t)), rows, columns, labels=labels, bare=bare)
+
+    def _bare(self, name: str) -> bool:
+        return writing.is_row(self.explanation.table, name)
 
     def _labels(self, axes: Shape, value: Array) -> Sequence[str]:
         """What the rows stand for, the characters of a text; nothing where that is not known."""
@@ -43,7 +47,7 @@ class Matrices:
         rows, columns = map(self.selection.indices, axes_of(self.explanation, key))
         value, right = np.asarray(theirs.values[key], float), self.explanation.value(*key)
         off = ~np.isclose(value, right, rtol=1e-6, atol=1e-6 * float(np.max(np.abs(right))))
-        return matrix(value, "", rows, columns, off)
+        return matrix(value, "", rows, columns, off, bare=self._bare(key[0]))
 
     def equation(self, moment: Moment) -> tuple[str, str]:
         """Return both sides of a moment's equation with its numbers."""
@@ -53,10 +57,11 @@ class Matrices:
 
 def matrix(
     value: Array, key: str, rows: Sequence[int], columns: Sequence[int], off: Array = None,
-    labels: Sequence[str] = (),
+    labels: Sequence[str] = (), bare: bool = False,
 ) -> str:  # fmt: skip
     """Return an array (n, m) as a matrix, of those rows and columns, with dots where some are missing;
-    entries that are `off` are marked, and rows that have `labels` end with them.
+    entries that are `off` are marked, and rows that have `labels` end with them. A single number has no
+    brackets if it is `bare`.
     """
     lines = []
     for i in rows:
@@ -73,7 +78,7 @@ def matrix(
     cut = _attribute("rows", rows, len(value)) + _attribute("columns", columns, value.shape[1])
     of = f' data-of="{escape(key)}"' if key else ""
     table = f"<mtable{of}{cut}>{''.join(lines)}</mtable>"
-    return f"<mrow><mo>[</mo>{table}<mo>]</mo></mrow>" if value.size > 1 else table
+    return f"<mrow><mo>[</mo>{table}<mo>]</mo></mrow>" if value.size > 1 or not bare else table
 
 
 def _attribute(name: str, indices: Sequence[int], size: int) -> str:

@@ -96,7 +96,7 @@ def _off(relative: float | None) -> str:
     if relative is None:
         return "0 both ways"
     if not math.isfinite(relative):
-        return "not a number" if math.isnan(relative) else "not 0 any more"
+        return "not a number" if math.isnan(relative) else "not 0, as it should be"
     if relative in (0.0, 1.0):
         return "lost" if relative else "unchanged"
     return f"off by {100 * relative:.0f} %" if relative >= 0.01 else "off by < 1 %"
