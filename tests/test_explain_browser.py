@@ -254,6 +254,23 @@ def changed(explanation, edited, i, j, value):
     return Explanation(net, Tape(run, *run.backward({}, None, inputs=True)))
 
 
+@pytest.mark.parametrize(
+    ("key", "typed", "expected"),
+    [("W_aa", "abc", "a finite number"), ("W_aa", "1e400", "a finite number"), ("W_aa", "", "a finite number"),
+     ("2:y", "1.5", "a share from 0 to 1")],
+)  # fmt: skip
+def test_what_is_no_number_is_refused_and_said(opened, key, typed, expected):
+    explanation = example("sequence", "rnn")
+    page = opened(explanation)
+    page.edit(key, 0, 0, typed)
+    assert f"expected {expected}" in page.page.locator(".refused").inner_text()
+    assert page.page.locator(".changes").count() == 0
+    assert page.matrix("loss", "#steps") == [[number(explanation.tape.loss)]]
+    page.edit(key, 0, 0, "0,5")
+    assert page.page.locator(".refused").inner_text() == ""
+    assert page.page.locator(".changes").count() == 1
+
+
 def test_a_contribution_is_switched_off(opened):
     explanation = example("sequence", "lstm")
     page = opened(explanation)
@@ -323,6 +340,13 @@ def test_a_step_is_linked_to(opened, fragment):
 def test_a_strange_fragment_begins_at_the_beginning(opened):
     page = opened(example("small"), "#%E0%A4%A")
     assert page.current() == "t=0:z_a"
+
+
+def test_a_step_that_is_not_shown_is_said(opened):
+    page = opened(example("sequence", "rnn"), "#t=77:dz_a")
+    assert "t=77:dz_a of the address is not among" in page.page.locator("#walk").inner_text()
+    page.page.keyboard.press("ArrowRight")
+    assert "not among" not in page.page.locator("#walk").inner_text()
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm ci in web/")

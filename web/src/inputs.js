@@ -31,13 +31,20 @@ function field(state, change, holder, cell) {
     made.value = String(value());
     made.select();
   });
-  made.addEventListener("blur", () => (made.value = number(value())));
+  made.addEventListener("blur", () => {
+    made.value = number(value());
+    made.removeAttribute("aria-invalid");
+  });
   made.addEventListener("change", () => {
     const typed = Number(made.value.trim().replaceAll("−", "-").replace(",", "."));
     const noShare = state.isTarget(key) && !(typed >= 0 && typed <= 1);
     const bad = made.value.trim() === "" || !Number.isFinite(typed) || noShare;
     made.setAttribute("aria-invalid", String(bad));
-    if (!bad) change(() => state.edit(key, i, j, typed));
+    const expected = noShare && Number.isFinite(typed) ? "a share from 0 to 1" : "a finite number";
+    state.refused = bad
+      ? `“${made.value}” is not taken for ${made.getAttribute("aria-label")}: expected ${expected}.`
+      : "";
+    change(() => bad || state.edit(key, i, j, typed));
   });
   return made;
 }

@@ -48,6 +48,7 @@ function go(n, fromAddress = false) {
   for (const { key } of first?.sources ?? []) {
     document.querySelector(`[data-box="${CSS.escape(key)}"]`)?.classList.add("operand");
   }
+  if (!fromAddress) state.absent = "";
   if (!fromAddress) remember(`#${labelOf(moment.name, moment.t)}`);
   point(null);
 }
@@ -63,10 +64,12 @@ function remember(fragment) {
 
 function fromAddress() {
   const label = location.hash.slice(1).replaceAll("%3A", ":").replaceAll("%3D", "=");
-  const n = state.moments.findIndex((moment) => labelOf(moment.name, moment.t) === label);
-  if (n < 0) return false;
-  go(n, true);
-  return true;
+  const labels = state.moments.map((moment) => labelOf(moment.name, moment.t));
+  const n = labels.findIndex((one) => one === label || one.startsWith(`${label}:`));
+  state.absent = n < 0 && /^t=\d+/.test(label) ? label : "";
+  if (n < 0) show();
+  else go(n, true);
+  return n >= 0;
 }
 
 /** Let a matrix be reached by keyboard. */
