@@ -5,6 +5,7 @@ import { symbolOf } from "./labels.js";
 /** Build the board from the matrices that stand in the steps, and return the element. */
 export function board(state) {
   const made = document.createElement("section");
+  made.id = "board";
   made.setAttribute("aria-labelledby", "board-title");
   const table = element("table", { className: "board" });
   const { steps } = state.told;

@@ -48,6 +48,7 @@ function go(n, fromAddress = false) {
   for (const { key } of first?.sources ?? []) {
     document.querySelector(`[data-box="${CSS.escape(key)}"]`)?.classList.add("operand");
   }
+  if (!fromAddress) state.absent = "";
   if (!fromAddress) remember(`#${labelOf(moment.name, moment.t)}`);
   point(null);
 }
@@ -63,8 +64,13 @@ function remember(fragment) {
 
 function fromAddress() {
   const label = location.hash.slice(1).replaceAll("%3A", ":").replaceAll("%3D", "=");
-  const n = state.moments.findIndex((moment) => labelOf(moment.name, moment.t) === label);
-  if (n < 0) return false;
+  const labels = state.moments.map((moment) => labelOf(moment.name, moment.t));
+  const n = labels.findIndex((one) => one === label || one.startsWith(`${label}:`));
+  state.absent = n < 0 && /^t=\d+/.test(label) ? label : "";
+  if (n < 0) {
+    show();
+    return false;
+  }
   go(n, true);
   return true;
 }
@@ -204,13 +210,19 @@ function input(holder, cell) {
     field.value = String(value());
     field.select();
   });
-  field.addEventListener("blur", () => (field.value = number(value())));
+  field.addEventListener("blur", () => {
+    field.value = number(value());
+    field.removeAttribute("aria-invalid");
+  });
   field.addEventListener("change", () => {
     const typed = Number(field.value.trim().replaceAll("−", "-").replace(",", "."));
     const share = state.isTarget(entry.key) && !(typed >= 0 && typed <= 1);
     const bad = field.value.trim() === "" || !Number.isFinite(typed) || share;
     field.setAttribute("aria-invalid", String(bad));
-    if (!bad) change(() => state.edit(entry.key, entry.i, entry.j, typed));
+    const expected = share && Number.isFinite(typed) ? "a share from 0 to 1" : "a finite number";
+    state.refused = bad ? `“${field.value}” is not taken for ${field.getAttribute("aria-label")}: expected ${expected}.` : "";
+    if (bad) show();
+    else change(() => state.edit(entry.key, entry.i, entry.j, typed));
   });
   return field;
 }

@@ -7,10 +7,11 @@ import { number } from "./writing.js";
 
 /** What was changed, how to go back, and the proof of what follows. */
 export function Changes({ state, change }) {
-  if (!state.changed) return null;
+  const refused = html`<p class="refused" role="status">${state.refused}</p>`;
+  if (!state.changed) return refused;
   const before = state.original.get("loss").at(0, 0);
   const now = state.values.get("loss").at(0, 0);
-  return html`<div class="changes" role="status">
+  return html`${refused}<div class="changes" role="status">
     <ul>
       ${[...state.edits.values()].map(({ key, i, j, before: was }) => {
         const value = state.given.get(key).at(i, j);

@@ -13,6 +13,8 @@ export class State {
     this.given = new Map(this.original);
     this.edits = new Map(); // "key i j" -> what it was
     this.without = new Set();
+    this.refused = ""; // what was typed last, if it was no number that can be taken
+    this.absent = ""; // the step that the address asks for, if it is not shown
     this.proof = null;
     this.stale = false; // whether the table of losses alone is older than the numbers
     this.moments = told.shown.map((n) => {
@@ -70,6 +72,7 @@ export class State {
 
   /** Go back to the numbers that came. */
   reset() {
+    this.refused = "";
     this.edits.clear();
     this.without.clear();
     this.given = new Map(this.original);

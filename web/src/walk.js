@@ -24,6 +24,7 @@ export function Walk({ state, go, pointed, provenance, point }) {
       <p role="status">
         ${at + 1} of ${moments.length}: <strong>${symbolOf(now.name, now.t)}</strong>, ${now.way}
         ${state.changed ? html` <em>· changed by you</em>` : ""}
+        ${state.absent ? html` <em>· the step ${state.absent} of the address is not among those that are shown</em>` : ""}
       </p>
       <${Pointed} pointed=${pointed} provenance=${provenance} point=${point} />
       <details class="keys"><summary>Keys</summary>

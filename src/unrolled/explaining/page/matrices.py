@@ -1,5 +1,6 @@
 """Numbers and equations in MathML: matrices whose every entry can be found, pointed at and renewed."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -16,6 +17,14 @@ from unrolled.explaining.page.selection import Selection
 from unrolled.notation import Shape
 
 Array = Any
+
+# Where an equation may go on in the next line, on paper, if it has more columns of numbers than a line takes.
+_BREAK, _WIDE = "\ue000", 14
+_STYLE = {
+    **MATHML, "add": f"%s{_BREAK}<mo>+</mo>%s", "subtract": f"%s{_BREAK}<mo>−</mo>%s",
+    "multiply": f"%s{_BREAK}<mo>∘</mo>%s", "product": f"%s{_BREAK}<mspace width='.2em'/>%s",
+}  # fmt: skip
+_ENDS = (("<mrow>", "</mrow>"), ("<mo>(</mo>", "<mo>)</mo>"), ("<mtable", "</mtable>"))
 
 
 class Matrices:
@@ -49,10 +58,25 @@ class Matrices:
         off = ~np.isclose(value, right, rtol=1e-6, atol=1e-6 * float(np.max(np.abs(right))))
         return matrix(value, "", rows, columns, off, bare=self._bare(key[0]))
 
-    def equation(self, moment: Moment) -> tuple[str, str]:
-        """Return both sides of a moment's equation with its numbers."""
+    def equation(self, moment: Moment) -> str:
+        """Return a moment's equation with its numbers."""
         most = self.selection.cap
-        return writing.equation(moment, self.explanation, MATHML, self.of, "<mn>0</mn>", most)
+        sides = writing.equation(moment, self.explanation, _STYLE, self.of, "<mn>0</mn>", most)
+        return _broken(f"{_BREAK}<mo>=</mo>".join(sides))
+
+
+def _broken(text: str) -> str:
+    """Return an equation in pieces, each of which may begin a line, if it is a wide one."""
+    columns = sum(row.count("<mtd") for row in re.findall(r"<mtable[^>]*><mtr>.*?</mtr>", text))
+    whole, *pieces = text.split(_BREAK)
+    for piece in pieces:
+        outside = all(whole.count(start) == whole.count(end) for start, end in _ENDS)
+        if outside and columns > _WIDE:
+            infix = "<mo form=infix>" if piece.startswith("<mo>") else ""  # though it is the first
+            whole += f"</math> <math>{infix}{piece.removeprefix('<mo>' if infix else '')}"
+        else:
+            whole += piece
+    return whole
 
 
 def matrix(
