@@ -59,7 +59,7 @@ MATHML = {
     "number": "<mn>%s</mn>", "over_time": "<munder><mo>∑</mo><mi>t</mi></munder>%s",
     "previous": "%s<mtext>, </mtext>%s<mtext> at t = 0</mtext>",
     "next": "%s<mtext>, 0 at t = T−1</mtext>", "first": "%s",
-    "dots": "<mo>…</mo>",
+    "dots": "<mo>…</mo>", "equals": "<mo>=</mo>%s",
 }  # fmt: skip
 
 
@@ -106,6 +106,12 @@ class Printer:
         mixed = {operation, around} == {"multiply", "product"}  # A B ∘ C is hard on the eye
         return self.style["brackets"] % text if own < binding or mixed else text
 
+    def operand(self, expression: Expression, k: int) -> str:
+        """Return operand k of an expression, in brackets where it needs them there."""
+        bindings = _BINDING.get(expression.operation, ())[1:]
+        binding = bindings[k] if bindings else _SUM
+        return self.print(expression.operands[k], binding, expression.operation)
+
     def _unbracketed(self, expression: Expression) -> str:
         operation, operands, style = expression.operation, expression.operands, self.style
         if operation == "quantity":
@@ -114,8 +120,7 @@ class Printer:
             return self._number(expression.value)
         if operation in _AT:
             return self.linked(expression)
-        bindings = _BINDING.get(operation, (_ATOM, *(_SUM for _ in operands)))[1:]
-        texts = tuple(map(self.print, operands, bindings, [operation] * len(operands)))
+        texts = tuple(self.operand(expression, k) for k in range(len(operands)))
         if operation in ("over_batch", "over_features"):
             return style["sum"] % (operands[0].shape[operation == "over_batch"], *texts)
         if operation == "multiply" and not all(operand.shape for operand in operands):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.equations.evaluation import Moment
-from unrolled.equations.expressions import Expression
+from unrolled.equations.expressions import SIGNS, Expression
 from unrolled.equations.printers import Printer
 from unrolled.equations.table import Equation, Table
 from unrolled.explaining.explanation import Explanation
@@ -68,13 +68,26 @@ class StepPrinter(Printer):
         """Return what stands for the left side."""
         return self.leaf(equation.name, self.t)
 
+    def over_time(self, name: str) -> list[str]:
+        """Return what stands for a quantity at each step, with dots where those are too many."""
+        steps = [self.leaf(name, t) for t in range(min(self.T, self.most) - 1)]
+        return [*steps, *[self.style["dots"]] * (self.most < self.T), self.leaf(name, self.T - 1)]
+
+    def terms(self, expression: Expression) -> list[str]:
+        """Return what a sum adds up, each but the first with its sign before it; of anything else itself."""
+        if expression.operation == "over_time":
+            first, *others = self.over_time(expression.operands[0].name)
+            return [first, *(self.style["add"] % ("", other) for other in others)]
+        if expression.operation not in SIGNS:
+            return [self.print(expression)]
+        signed = self.style[expression.operation] % ("", self.operand(expression, 1))
+        return [*self.terms(expression.operands[0]), signed]
+
     def linked(self, expression: Expression) -> str:
         """Return what another step, or all of them, gave."""
         name = expression.operands[0].name
         if expression.operation == "over_time":
-            steps = [self.leaf(name, t) for t in range(min(self.T, self.most) - 1)]
-            dots = [self.style["dots"]] * (self.most < self.T)
-            steps += [*dots, self.leaf(name, self.T - 1)]
+            steps = self.over_time(name)
             return functools.reduce(lambda a, b: self.style["add"] % (a, b), steps)
         t = 0 if self.t is None else self.t + 1
         return self.leaf(name, t) if t < self.T else self.zero
@@ -87,3 +100,13 @@ def equation(
     """Return both sides of a moment's equation; `leaf(name, t)` says what stands for the quantities."""
     printer = StepPrinter(explanation.table, style, moment.t, explanation.T, leaf, zero, most)
     return printer.left(moment.equation), printer.print(moment.equation.expression)
+
+
+def pieces(
+    moment: Moment, explanation: Explanation, style: Any, leaf: Any = None, zero: str = "0",
+    most: int | None = None,
+) -> list[str]:  # fmt: skip
+    """Return an equation in pieces: its left side, then each term of its right side with the sign before it."""
+    printer = StepPrinter(explanation.table, style, moment.t, explanation.T, leaf, zero, most)
+    first, *others = printer.terms(moment.equation.expression)
+    return [printer.left(moment.equation), style["equals"] % first, *others]

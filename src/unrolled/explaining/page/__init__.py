@@ -123,7 +123,7 @@ class _Page:
             "sentence": sentence(explanation, moment),
             "symbols": _joined(writing.equation(moment, explanation, MATHML, zero="<mn>0</mn>")),
             "shapes": " = ".join(writing.equation(moment, explanation, TEXT, self._shape)),
-            "numbers": _joined(self.matrices.equation(moment)),
+            "numbers": Markup(self.matrices.equation(moment)),
             "source": source_line(explanation, moment), "status": "", "said": "", "yours": "", "line": None,
         }  # fmt: skip
         if theirs is not None:

@@ -180,19 +180,19 @@ def _path(kind: str, a: Box, b: Box) -> str:
         way = 1 if b.y > a.y else -1
         y1, y2 = a.y + way * _HIGH / 2, b.y - way * _HIGH / 2
         d = f"M{a.x:.0f} {y1:.0f}L{b.x:.0f} {y2:.0f}"
-    return f'<path class="{kind[0]}" d="{d}"/>'
+    return f'<path class={kind[0]} d="{d}"/>'
 
 
 def _box(box: Box, is_step: bool, status: str) -> str:
     name, x, y = box.key[0], box.x - _WIDE / 2, box.y - _HIGH / 2
     text = (
-        f'<rect x="{x:.0f}" y="{y:.0f}" width="{_WIDE}" height="{_HIGH}"/>'
-        f'<text x="{box.x:.0f}" y="{box.y + 4:.0f}">{_symbol(name)}</text>'
+        f"<rect x={x:.0f} y={y:.0f} width={_WIDE} height={_HIGH} />"
+        f"<text x={box.x:.0f} y={box.y + 4:.0f}>{_symbol(name)}</text>"
     )
     if not is_step:
         return f'<g data-box="{key_text(box.key)}" class="given">{text}</g>'
     label, marked = escape(label_of(box.key)), f' class="{status}"' if status else ""
-    return f'<a href="#{label}" data-box="{key_text(box.key)}" tabindex="-1"{marked}>{text}</a>'
+    return f'<a href="#{label}" data-box="{key_text(box.key)}" tabindex=-1{marked}>{text}</a>'
 
 
 def _symbol(name: str) -> str:

@@ -1,5 +1,6 @@
 """Numbers and equations in MathML: matrices whose every entry can be found, pointed at and renewed."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -16,6 +17,9 @@ from unrolled.explaining.page.selection import Selection
 from unrolled.notation import Shape
 
 Array = Any
+
+_FIRST_ROW = re.compile(r"<mtable[^>]*><mtr>.*?</mtr>")
+_WIDE = 15  # columns of numbers, more of which no line of paper takes
 
 
 class Matrices:
@@ -49,10 +53,16 @@ class Matrices:
         off = ~np.isclose(value, right, rtol=1e-6, atol=1e-6 * float(np.max(np.abs(right))))
         return matrix(value, "", rows, columns, off, bare=self._bare(key[0]))
 
-    def equation(self, moment: Moment) -> tuple[str, str]:
-        """Return both sides of a moment's equation with its numbers."""
+    def equation(self, moment: Moment) -> str:
+        """Return a moment's equation with its numbers; a wide one in pieces that may each begin a line."""
         most = self.selection.cap
-        return writing.equation(moment, self.explanation, MATHML, self.of, "<mn>0</mn>", most)
+        pieces = writing.pieces(moment, self.explanation, MATHML, self.of, "<mn>0</mn>", most)
+        columns = sum(row.count("<mtd") for piece in pieces for row in _FIRST_ROW.findall(piece))
+        if columns <= _WIDE:
+            return "".join(pieces)
+        # A sign that begins a line is still the one between what stands on its sides.
+        infix = (re.sub("^<mo>", "<mo form=infix>", piece) for piece in pieces)
+        return "</math> <math>".join(infix)
 
 
 def matrix(
@@ -76,7 +86,8 @@ def matrix(
     if len(rows) < len(value):
         lines.append("<mtr class=more><mtd><mo>⋮</mo></mtd></mtr>")
     cut = _attribute("rows", rows, len(value)) + _attribute("columns", columns, value.shape[1])
-    of = f' data-of="{escape(key)}"' if key else ""
+    quoted = key if re.fullmatch(r"[\w:]*", key) else f'"{escape(key)}"'
+    of = f" data-of={quoted}" if key else ""
     table = f"<mtable{of}{cut}>{''.join(lines)}</mtable>"
     return f"<mrow><mo>[</mo>{table}<mo>]</mo></mrow>" if value.size > 1 or not bare else table
 
