@@ -322,8 +322,6 @@ def test_the_losses_of_the_steps_that_are_shown_alone_are_told(monkeypatch):
 def test_a_matrix_of_one_number_has_brackets():
     sizes = {"n_x": 1, "n_a": 1, "n_y": 1, "m": 1, "T": 1}
     text = page.to_html(read_example("sequence", sizes=sizes))
-    bracketed = (
-        r"<mo>\[</mo><mtable data-of={}><mtr><mtd><mn>[^<]*</mn></mtd></mtr></mtable><mo>\]"
-    )
+    bracketed = r"<mo>\[</mo><mtable data-of={}><mtr><mtd><mn>[^<]*</mn></mtd></mtr></mtable><mo>\]"
     assert re.search(bracketed.format("W_aa"), text)
     assert not re.search(bracketed.format("loss"), text)
