@@ -217,9 +217,10 @@ function input(holder, cell) {
   field.addEventListener("change", () => {
     const typed = Number(field.value.trim().replaceAll("−", "-").replace(",", "."));
     const share = state.isTarget(entry.key) && !(typed >= 0 && typed <= 1);
-    const bad = field.value.trim() === "" || !Number.isFinite(typed) || share;
+    const none = state.isNoTarget(entry.key, entry.j);
+    const bad = none || field.value.trim() === "" || !Number.isFinite(typed) || share;
     field.setAttribute("aria-invalid", String(bad));
-    const expected = share && Number.isFinite(typed) ? "a share from 0 to 1" : "a finite number";
+    const expected = none ? "no change, for there is no target here" : share && Number.isFinite(typed) ? "a share from 0 to 1" : "a finite number";
     state.refused = bad ? `“${field.value}” is not taken for ${field.getAttribute("aria-label")}: expected ${expected}.` : "";
     if (bad) show();
     else change(() => state.edit(entry.key, entry.i, entry.j, typed));
