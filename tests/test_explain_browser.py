@@ -599,3 +599,15 @@ def test_on_paper_no_number_is_cut_off(opened, cell, sizes):
         "all => all.filter(e => e.scrollWidth > 1.25 * e.clientWidth).map(e => e.parentElement.id)"
     )
     assert not wide
+
+
+def test_where_there_is_no_target_none_can_be_put(opened):
+    """Its share of the loss is 0, so the loss would not change, and NumPy's with a target there would."""
+    net = un.Network("rnn", n_x=2, n_a=3, n_y=2)
+    X = np.random.default_rng(0).standard_normal((2, 2, 3))
+    page = opened(un.explain(net, X, np.array([0, 1])))
+    page.edit("1:y", 0, 0, 0.3)
+    assert page.page.locator(".refused").inner_text().endswith("for there is no target here.")
+    assert page.page.locator(".changes").count() == 0
+    page.edit("2:y", 0, 0, 0.3)
+    assert page.page.locator(".changes").count() == 1

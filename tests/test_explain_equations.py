@@ -11,7 +11,9 @@ import unrolled as un
 from unrolled.equations.entries import Scalar, entry_equation, entry_of
 from unrolled.equations.formulas import PYTHON, formula
 from unrolled.equations.table import record_stage
+from unrolled.errors import UnrolledError
 from unrolled.explaining import studies
+from unrolled.explaining.examples import read_example
 from unrolled.explaining.explanation import explain
 from unrolled.explaining.sentences import sentence, symbol
 from unrolled.explaining.softmax import THREE_WAYS
@@ -227,3 +229,9 @@ def test_what_cannot_be_explained_is_said(settings):
     one = problem("rnn", **settings)
     with pytest.raises(un.UnrolledError, match="expected one layer in one direction"):
         un.explain(one.net, one.X, one.Y)
+
+
+def test_a_step_that_is_not_there_is_a_sentence():
+    explanation = read_example("small")
+    with pytest.raises(UnrolledError, match="there is no step 3 of dz_a: expected 0 to 2"):
+        explanation.value("dz_a", 3)

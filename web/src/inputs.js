@@ -38,9 +38,11 @@ function field(state, change, holder, cell) {
   made.addEventListener("change", () => {
     const typed = Number(made.value.trim().replaceAll("−", "-").replace(",", "."));
     const noShare = state.isTarget(key) && !(typed >= 0 && typed <= 1);
-    const bad = made.value.trim() === "" || !Number.isFinite(typed) || noShare;
+    const noTarget = state.isNoTarget(key, j);
+    const bad = noTarget || made.value.trim() === "" || !Number.isFinite(typed) || noShare;
     made.setAttribute("aria-invalid", String(bad));
-    const expected = noShare && Number.isFinite(typed) ? "a share from 0 to 1" : "a finite number";
+    const share = noShare && Number.isFinite(typed) ? "a share from 0 to 1" : "a finite number";
+    const expected = noTarget ? "no change, for there is no target here" : share;
     state.refused = bad
       ? `“${made.value}” is not taken for ${made.getAttribute("aria-label")}: expected ${expected}.`
       : "";

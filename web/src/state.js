@@ -44,6 +44,12 @@ export class State {
     return key.endsWith(":y") && this.told.three_ways.length > 0;
   }
 
+  /** Whether a column of y is no target: its share in the loss is 0, whatever stands there. */
+  isNoTarget(key, j) {
+    if (!key.endsWith(":y")) return false;
+    return this.given.get(key.replace(/y$/, "omega")).at(0, j) === 0;
+  }
+
   /** Scale the rest of a target's column, so that it adds up to 1. */
   addUp(key, i, j, value) {
     const { n } = this.given.get(key);

@@ -113,9 +113,14 @@ class Explanation:
         return [self.tape[t] for t in range(self.T)]
 
     def value(self, name: str, t: int | None) -> Array:
-        """Return what a name in an equation of step t stands for, (n, m); of None a total or parameter."""
+        """Return what a name in an equation of step t stands for, (n, m); of None a total or parameter.
+
+        Raises UnrolledError where there is no such step.
+        """
         name, t = self.table.placed(name, t)
         if t is not None:
+            if not -self.T <= t < self.T:
+                raise UnrolledError(f"there is no step {t} of {name}: expected 0 to {self.T - 1}")
             return self._steps[t][name]
         return self.given[name, None] if (name, None) in self.given else self._total(name)
 
