@@ -550,6 +550,7 @@ def test_without_a_number_nothing_is_said_to_be_0(opened):
 @pytest.mark.parametrize(
     ("key", "typed", "expected"),
     [("W_aa", "abc", "a finite number"), ("W_aa", "", "a finite number"), ("b_a", "1e400", "a finite number"),
+     ("b_a", "1,000", "a finite number"), ("b_a", "0x10", "a finite number"),
      ("2:y", "1.5", "a share from 0 to 1"), ("2:y", "<b>", "a finite number")],
 )  # fmt: skip
 def test_what_is_no_number_is_refused_in_a_sentence(opened, key, typed, expected):

@@ -222,6 +222,11 @@ def test_every_moment_has_a_sentence(cell, activation, output, loss, sizes):
             assert linked or symbol(*explanation.table.placed(name, moment.t)) in told
 
 
+def test_what_is_no_network_is_said():
+    with pytest.raises(un.UnrolledError, match="net is str: expected a Network"):
+        un.explain("rnn", None, None)
+
+
 @pytest.mark.parametrize(
     "settings", [{"layers": 2}, {"bidirectional": True}, {"embedding": 2}],
 )  # fmt: skip

@@ -36,10 +36,10 @@ function field(state, change, holder, cell) {
     made.removeAttribute("aria-invalid");
   });
   made.addEventListener("change", () => {
-    const typed = Number(made.value.trim().replaceAll("−", "-").replace(",", "."));
+    const typed = readNumber(made.value);
     const noShare = state.isTarget(key) && !(typed >= 0 && typed <= 1);
     const noTarget = state.isNoTarget(key, j);
-    const bad = noTarget || made.value.trim() === "" || !Number.isFinite(typed) || noShare;
+    const bad = noTarget || !Number.isFinite(typed) || noShare;
     made.setAttribute("aria-invalid", String(bad));
     const share = noShare && Number.isFinite(typed) ? "a share from 0 to 1" : "a finite number";
     const expected = noTarget ? "no change, for there is no target here" : share;
@@ -49,6 +49,12 @@ function field(state, change, holder, cell) {
     change(() => bad || state.edit(key, i, j, typed));
   });
   return made;
+}
+
+/** The number that a text says in digits, with a point where it needs one; NaN for any other text. */
+function readNumber(text) {
+  const said = text.trim().replaceAll("−", "-");
+  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(said) ? Number(said) : NaN;
 }
 
 /** Write into every field what is given now, and mark what was changed. */

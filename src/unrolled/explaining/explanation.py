@@ -174,6 +174,8 @@ def explain(
     document (.tex, .md) or the numbers (.json). Raises UnrolledError for bad input, and for a network
     of several layers.
     """
+    if not isinstance(net, Network):
+        raise UnrolledError(f"net is {type(net).__name__}: expected a Network")
     architecture = net.architecture
     for what, there in (
         (f"{architecture.layers} layers", architecture.layers > 1),

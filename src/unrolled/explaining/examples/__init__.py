@@ -172,7 +172,7 @@ def _arrays(told: Mapping[str, Any], step: Any) -> dict[str, Array]:
         )
     known = {"x", "y", *step.parameters, *(f"{s}0" for s in step.states)}
     found = {**{n: v for n, v in told.items() if n in known}, **parameters}
-    extra = [*(parameters.keys() - known), *(told.keys() - known - {*_WORDS, *_OTHERS})]
+    extra = [*(parameters.keys() - known), *(told.keys() - known - {*_WORDS, *_OTHERS, *_WRITTEN})]
     if extra:
         raise UnrolledError(
             f"{one_line(repr(sorted(extra)[0]), 60)} is nothing of a {step.cell.name}: expected {', '.join(sorted(known))}, "
@@ -181,17 +181,8 @@ def _arrays(told: Mapping[str, Any], step: Any) -> dict[str, Array]:
     return {name: _array(name, value) for name, value in found.items()}
 
 
-_OTHERS = (
-    "labels",
-    "story",
-    "sizes",
-    "seed",
-    "parameters",
-    "unrolled",
-    "table",
-    "numbers",
-    "order",
-)
+_OTHERS = ("labels", "story", "sizes", "seed", "parameters")
+_WRITTEN = ("unrolled", "table", "numbers")  # what numbers.json has beside these
 
 
 def _array(name: str, value: Any) -> Array:
