@@ -13,7 +13,7 @@ from cli import unrolled
 
 from unrolled.errors import UnrolledError
 from unrolled.explaining import descent
-from unrolled.explaining.descent import check_story, descend, program_of, scaled, told
+from unrolled.explaining.descent import check_story, descend, program_of, scaled
 from unrolled.explaining.examples import read_example
 from unrolled.explaining.sentences import saturations
 
@@ -88,8 +88,8 @@ def test_saturated_is_that_of_the_engine_and_of_plain_numpy():
 def test_the_story_of_saturated():
     explanation = read_example("saturated")
     start = time.perf_counter()
-    flat, slip, right, small = told(explanation)
-    assert told(explanation) is told(explanation)
+    flat, slip, right, small = explanation.told
+    assert explanation.told is explanation.told
     assert time.perf_counter() - start < 30  # of a loaded machine; it is 0.3 s
     assert "z_a = 548.7, 484.25, 229.8, 189.2" in flat
     assert "exactly 0 in 4 of 4 entries" in flat
@@ -157,8 +157,8 @@ def test_a_story_that_cannot_be_told(story, words):
 def test_a_story_of_ones_own(tmp_path):
     path = tmp_path / "example.json"
     path.write_text(json.dumps({"story": STORY, "title": "mine", "output": "sigmoid"}))
-    assert len(told(read_example(str(path), PEEPHOLE))) == 2  # whose pre-activations have no names
-    right, small = told(read_example(str(path)))
+    assert len(read_example(str(path), PEEPHOLE).told) == 2  # whose pre-activations have no names
+    right, small = read_example(str(path)).told
     assert "a rate of 0.1 brings the loss" in right
     assert "nothing saturates" in small
     run = unrolled("explain", str(path))
@@ -167,7 +167,7 @@ def test_a_story_of_ones_own(tmp_path):
 
 
 def test_examples_without_a_story_have_none():
-    assert told(read_example("small")) == ()
+    assert read_example("small").told == ()
     assert "The story" not in unrolled("explain", "small").stdout
     run = unrolled("explain", "saturated")
     assert "198.50000001523" in run.stdout.replace("\n", " ")

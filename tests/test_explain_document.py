@@ -164,3 +164,10 @@ def test_other_examples_compile(tmp_path, content):
     run = _compiled(latex.to_bytes(read_example(str(tmp_path / "example.json"))), tmp_path)
     assert run.returncode == 0, run.stdout[-2000:]
     assert not [pt for pt in re.findall(r"Overfull \\hbox \((\d+)", run.stdout) if int(pt) > 20]
+
+
+def test_a_cell_that_does_not_name_da_has_no_table_of_it():
+    explanation = read_example("sequence", str(Path(__file__).with_name("nested_relu.py")))
+    text = markdown.to_bytes(explanation).decode()
+    assert "Which loss depends on which state" not in text
+    assert "What if a contribution is left out" in text

@@ -467,3 +467,11 @@ def test_libreoffice_follows_a_change(recalculated, case):
     for name, value in (computed(again) | updated(again, 0.7)).items():
         assert_same(array(found, name), value, name, digits)
     assert re.match(r"[123] given numbers were changed", found["Compare"]["D5"].value)
+
+
+def test_what_a_function_is_taken_of_may_hold_a_function():
+    p = problem(str(Path(__file__).with_name("nested_relu.py")), **SMALL)
+    explanation = explain(p.net, p.X, p.Y, p.state)
+    shown = opened(explanation)
+    for name, value in computed(explanation).items():
+        assert_same(array(shown, name), value, name)

@@ -48,8 +48,10 @@ function go(n, fromAddress = false) {
   for (const { key } of first?.sources ?? []) {
     document.querySelector(`[data-box="${CSS.escape(key)}"]`)?.classList.add("operand");
   }
-  if (!fromAddress) state.absent = "";
-  if (!fromAddress) remember(`#${labelOf(moment.name, moment.t)}`);
+  if (!fromAddress) {
+    state.absent = "";
+    remember(`#${labelOf(moment.name, moment.t)}`);
+  }
   point(null);
 }
 

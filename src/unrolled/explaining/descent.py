@@ -58,13 +58,6 @@ def check_story(story: Any, sizes: Mapping[str, int]) -> dict[str, Any]:
     return dict(story)
 
 
-def told(explanation: Explanation) -> tuple[str, ...]:
-    """Return the story in sentences, with the numbers of descents that are run now, and once; nothing for an
-    example without one.
-    """
-    return explanation.told
-
-
 def tell(explanation: Explanation) -> Iterator[str]:
     """Yield the sentences of the story."""
     story = explanation.story

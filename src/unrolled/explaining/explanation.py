@@ -124,6 +124,11 @@ class Explanation:
             return self._steps[t][name]
         return self.given[name, None] if (name, None) in self.given else self._total(name)
 
+    def labels_of(self, axis: str | int) -> tuple[str, ...]:
+        """Return what the entries along an axis stand for, in quotes; nothing where that is not known."""
+        of = axis in ("n_x", "n_y") and len(self.labels) == self.sizes[str(axis)]
+        return tuple(map(repr, self.labels)) if of else ()
+
     def _total(self, name: str) -> Array:
         if name == "loss":
             return self.tape["loss"].reshape(1, 1)

@@ -158,9 +158,7 @@ class Terminal:
     def _labels(self, key: Key) -> list[str]:
         """Return what the rows of a quantity stand for, where that is known."""
         rows = self.explanation.table.shapes.get(key[0], ("",))[0]
-        labels = self.explanation.labels if rows in ("n_x", "n_y") else ()
-        fits = len(labels) == len(self._value(*key))
-        return [self._plain(repr(label)) for label in labels] if fits else []
+        return [self._plain(label) for label in self.explanation.labels_of(rows)]
 
     def _value(self, name: str, t: int | None) -> Array:
         return self.explanation.value(name, t)

@@ -210,11 +210,13 @@ class _Document:
         ])  # fmt: skip
 
     def influence(self) -> Iterator[Element]:
-        """How each step's loss depends on each state."""
-        found = studies.influence(self.explanation)
+        """How each step's loss depends on each state, if the cell names the state's gradient."""
+        if "da" not in self.table.shapes:
+            return
         shown = (
             self.steps if len(self.steps) <= _MOST else self.steps[: _MOST - 1] + self.steps[-1:]
         )
+        found = studies.influence(self.explanation, steps=shown)
         yield Heading("Which loss depends on which state")
         left = (
             ""
@@ -229,7 +231,7 @@ class _Document:
         for s in shown:
             cells = [matrix(found[s, t][:, :1]) if t <= s else "0" for t in shown]
             rows.append(" & ".join([rf"\mathcal{{L}}^{{\langle {s} \rangle}}", *cells]))
-        sums = [matrix(sum(found[s, t] for s in range(t, self.T))[:, :1]) for t in shown]
+        sums = [matrix(self.explanation.value("da", t)[:, :1]) for t in shown]
         rows.append(" & ".join([r"\sum_s", *sums]))
         body = rf"{rows[0]} \\ \hline {_ROW.join(rows[1:-1])} \\ \hline {rows[-1]}"
         yield Formula(f"\\begin{{array}}{{c|{'c' * len(shown)}}} {body} \\end{{array}}")

@@ -118,7 +118,7 @@ class _Page:
         explanation, theirs = self.explanation, self.explanation.theirs
         key, direction = moment.key, moment.equation.direction
         told: dict[str, Any] = {
-            "label": moment.label, "key": key_text(key), "symbol": symbol(*key),
+            "label": moment.label, "symbol": symbol(*key),
             "way": "forward" if direction == "forward" or key[0] == "loss" else "backward",
             "sentence": sentence(explanation, moment),
             "symbols": _joined(writing.equation(moment, explanation, MATHML, zero="<mn>0</mn>")),

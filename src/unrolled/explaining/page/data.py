@@ -44,7 +44,7 @@ def to_json(explanation: Explanation, selection: Selection, begun: dict[str, Any
         "states": list(table.step.states), "parameters": list(table.step.parameters),
         "shapes": shapes, "equations": equations,
         "order": [[order[moment.equation], moment.t] for moment in explanation.moments],
-        "shown": [explanation.moments.index(moment) for moment in selection.moments],
+        "shown": selection.places,
         "contributions": contributions(explanation), "gradients": gradients(explanation),
         "symbols": {name: notation.entry(name).text for name in _named(explanation)} | _STUDY,
         "editable": selection.editable, "whole": selection.whole, "three_ways": _three_ways(explanation),

@@ -14,7 +14,6 @@ from unrolled.explaining import writing
 from unrolled.explaining.explanation import Explanation
 from unrolled.explaining.page.data import axes_of, key_text
 from unrolled.explaining.page.selection import Selection
-from unrolled.notation import Shape
 
 Array = Any
 
@@ -32,16 +31,13 @@ class Matrices:
         """Return a quantity of the calculation."""
         value, axes = self.explanation.value(name, t), axes_of(self.explanation, (name, t))
         rows, columns = map(self.selection.indices, axes)
-        labels, bare = self._labels(axes, value), self._bare(name)
-        return matrix(value, key_text((name, t)), rows, columns, labels=labels, bare=bare)
+        labels = self.explanation.labels_of(axes[0]) if axes[1] == "m" else ()
+        return matrix(
+            value, key_text((name, t)), rows, columns, labels=labels, bare=self._bare(name)
+        )
 
     def _bare(self, name: str) -> bool:
         return writing.is_row(self.explanation.table, name)
-
-    def _labels(self, axes: Shape, value: Array) -> Sequence[str]:
-        """What the rows stand for, the characters of a text; nothing where that is not known."""
-        labels = self.explanation.labels if axes[0] in ("n_x", "n_y") and axes[1] == "m" else ()
-        return [repr(label) for label in labels] if len(labels) == len(value) else []
 
     def theirs(self, key: Key) -> str:
         """Return what a person's program has for it; "" where that is right."""

@@ -58,10 +58,15 @@ class Selection:
         return [*range(T)] if self.cap >= T else [*range(half), *range(T - half, T)]
 
     @cached_property
+    def places(self) -> list[int]:
+        """Which of all moments are shown."""
+        shown = {None, *self.steps}
+        return [n for n, moment in enumerate(self.explanation.moments) if moment.t in shown]
+
+    @cached_property
     def moments(self) -> list[Moment]:
         """The moments that are shown."""
-        shown = {None, *self.steps}
-        return [moment for moment in self.explanation.moments if moment.t in shown]
+        return [self.explanation.moments[n] for n in self.places]
 
     @cached_property
     def whole(self) -> bool:

@@ -86,9 +86,8 @@ class _Drawing:
         """Return what a row or a column is of; nothing where there is one for all."""
         if axis == 1:
             return ""
-        labels = self.explanation.labels
-        of = axis in ("n_x", "n_y") and len(labels) == self.sizes[axis]
-        return f"{_AXES.get(str(axis), axis)} {index}" + (f" {labels[index]!r}" if of else "")
+        labels = self.explanation.labels_of(axis)
+        return f"{_AXES.get(str(axis), axis)} {index}" + (f" {labels[index]}" if labels else "")
 
     def _columns(self, quantity: Quantity) -> None:
         spot = self.spots[quantity.key]

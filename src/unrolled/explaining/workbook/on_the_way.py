@@ -132,6 +132,7 @@ def values(
 _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide,
     "negative": np.negative, "square": np.square, "exp": np.exp, "log": np.log, "log1p": np.log1p,
-    "tanh": np.tanh, "where": np.where, "less": np.less, "not": np.logical_not, "sum": np.add,
+    "tanh": np.tanh, "where": np.where, "less": np.less, "at_most": np.less_equal,
+    "sum": np.add,
     "largest": np.maximum,
 }  # fmt: skip
