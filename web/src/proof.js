@@ -6,43 +6,49 @@ const MILLISECONDS = 1500; // for all of it, as far as one entry of each gradien
 
 /** Return for each gradient how many entries were checked, how far it is off, and a verdict. */
 export function proved(calculation, values, gradients) {
-  const rows = [];
+  const most = affordable(calculation, values, gradients.length);
+  return gradients.map((name) => {
+    const found = compared(calculation, values, name, most);
+    const off = found.largest ? found.off / found.largest : 0;
+    return { name, checked: found.checked, off, verdict: verdict(found) };
+  });
+}
+
+/** How many entries of each gradient there is time for. */
+function affordable(calculation, values, count) {
   const begun = performance.now();
   calculation.evaluate(values, { forward: true });
   const cost = 2 * Math.max(0.05, performance.now() - begun);
-  const most = Math.max(1, Math.floor(MILLISECONDS / cost / gradients.length));
-  for (const name of gradients) {
-    const of = name.slice(1);
-    const given = values.get(of);
-    const entries = chosen(values.get(name), most);
-    let [off, largest, claimedMost, kinks] = [0, 0, 0, 0];
-    const loss = values.get("loss").at(0, 0);
-    for (const [i, j] of entries) {
-      const lossAt = at(calculation, values, of, given, i, j);
-      const slope = central(lossAt, given.at(i, j));
-      const claimed = values.get(name).at(i, j);
-      const alike = Math.abs(slope - claimed) <= TOLERANCE * Math.max(Math.abs(slope), Math.abs(claimed));
-      if (!alike && onKink(lossAt, given.at(i, j), loss, claimed)) {
-        kinks += 1;
-        continue;
-      }
-      off = Math.max(off, Math.abs(slope - claimed));
-      largest = Math.max(largest, Math.abs(slope), Math.abs(claimed));
-      claimedMost = Math.max(claimedMost, Math.abs(claimed));
-      if (Number.isNaN(slope - claimed)) off = NaN;
-    }
-    const noise = (1e-15 * Math.abs(loss)) / STEP;
-    const checked = entries.length - kinks;
-    rows.push({ name, checked, off: largest ? off / largest : 0, verdict: verdict(off, largest, claimedMost, noise, checked, kinks) });
-  }
-  return rows;
+  return Math.max(1, Math.floor(MILLISECONDS / cost / count));
 }
 
-function verdict(off, largest, claimedMost, noise, checked, kinks) {
+/** How far a gradient's entries are off at most, how large slopes and what is claimed are, how many lie on kinks. */
+function compared(calculation, values, name, most) {
+  const given = values.get(name.slice(1));
+  const loss = values.get("loss").at(0, 0);
+  const found = { off: 0, largest: 0, claimed: 0, checked: 0, kinks: 0, noise: (1e-15 * Math.abs(loss)) / STEP };
+  for (const [i, j] of chosen(values.get(name), most)) {
+    const lossAt = at(calculation, values, name.slice(1), given, i, j);
+    const slope = central(lossAt, given.at(i, j));
+    const claimed = values.get(name).at(i, j);
+    const size = Math.max(Math.abs(slope), Math.abs(claimed));
+    if (!(Math.abs(slope - claimed) <= TOLERANCE * size) && onKink(lossAt, given.at(i, j), loss, claimed)) {
+      found.kinks += 1;
+      continue;
+    }
+    found.checked += 1;
+    found.off = Math.max(found.off, Math.abs(slope - claimed)); // NaN stays NaN
+    found.largest = Math.max(found.largest, size);
+    found.claimed = Math.max(found.claimed, Math.abs(claimed));
+  }
+  return found;
+}
+
+function verdict({ off, largest, claimed, checked, kinks, noise }) {
   if (!checked) return "not testable: on a kink";
   const rest = kinks ? `; ${kinks} on a kink` : "";
   if (Number.isNaN(off)) return "not a number";
-  if (largest <= 2 * noise) return (claimedMost ? "not testable: too small" : "0 both ways") + rest;
+  if (largest <= 2 * noise) return (claimed ? "not testable: too small" : "0 both ways") + rest;
   return (off <= TOLERANCE * largest + noise ? "right" : "wrong") + rest;
 }
 

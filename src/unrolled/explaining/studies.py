@@ -50,17 +50,27 @@ def switched_off(explanation: Explanation, name: str) -> Switched:
     return Switched(name, found)
 
 
+Influence = dict[tuple[int, int], Array]
+
+
 def influence(
     explanation: Explanation, state: str = "a", steps: Sequence[int] | None = None
-) -> dict[tuple[int, int], Array]:
+) -> Influence:
     """Return ∂loss⟨s⟩/∂a⟨t⟩, (n_a, m), by (s, t): how the loss of step s alone depends on the state of
     step t ≤ s. Over all s they add up to da⟨t⟩. `steps` are those whose losses are asked for, or all.
     """
-    found: dict[tuple[int, int], Array] = {}
+    return influences(explanation, [state], steps)[state]
+
+
+def influences(
+    explanation: Explanation, states: Sequence[str], steps: Sequence[int] | None = None
+) -> dict[str, Influence]:
+    """Return the same of several states, from one run for the loss of each step."""
+    found: dict[str, Influence] = {state: {} for state in states}
     for s in range(explanation.T) if steps is None else steps:
-        for key, value in alone(explanation, s).items():
-            if key[0] == f"d{state}" and key[1] is not None and key[1] <= s:
-                found[s, key[1]] = value
+        values = alone(explanation, s)
+        for state in states:
+            found[state] |= {(s, t): values[f"d{state}", t] for t in range(s + 1)}
     return found
 
 

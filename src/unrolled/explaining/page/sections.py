@@ -42,13 +42,15 @@ def influence(explanation: Explanation, matrices: Matrices) -> dict[str, Any]:
     """Return the table ∂loss⟨s⟩/∂a⟨t⟩ of every state whose gradient the cell names, with its sums."""
     steps, table = matrices.selection.steps[-_INFLUENCES:], explanation.table
     states = [state for state in table.step.states if f"d{state}" in table.shapes]
-    return {"steps": steps, "tables": [_of_state(explanation, matrices, s, steps) for s in states]}
+    found = studies.influences(explanation, states, steps)
+    tables = [_of_state(explanation, matrices, s, found[s], steps) for s in states]
+    return {"steps": steps, "tables": tables}
 
 
 def _of_state(
-    explanation: Explanation, matrices: Matrices, state: str, steps: Sequence[int]
-) -> dict[str, Any]:
-    found = studies.influence(explanation, state, steps)
+    explanation: Explanation, matrices: Matrices, state: str, found: studies.Influence,
+    steps: Sequence[int],
+) -> dict[str, Any]:  # fmt: skip
     rows, columns = (matrices.selection.indices(axis) for axis in ("n_a", "m"))
 
     def cell(s: int, t: int) -> Markup | None:
