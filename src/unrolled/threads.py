@@ -36,3 +36,14 @@ def threads_for(n_a: int, asked: int | None = None) -> Iterator[None]:
     """
     with threadpool_limits(limits=asked or (1 if n_a < _WIDE else usual_threads())):
         yield
+
+
+_LEAST = 1 << 20  # multiplications for which a second core gains more than it costs
+_limit: int | None = None
+
+
+def shares_for(m: int, work: int) -> int:
+    """Return over how many cores a compiled engine divides m sequences, for about so many multiplications."""
+    if m == 1 or work < _LEAST:
+        return 1
+    return min(m, _limit or cores())

@@ -1,0 +1,100 @@
+"""The compiled engine: machine code made from the schedule of any cell, with Numba.
+
+There is no cell's mathematics here. program.py divides a schedule into phases and says what is in memory,
+source.py writes the text of a kernel, building.py compiles it and keeps it on disk, run.py runs it;
+products.py, totals.py and elementary.py are what kernels call, and vectors.py is where LLVM is. What a
+kernel does not say, as an operation that takes the sequences of a step together, the NumPy engine runs.
+"""
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from unrolled.engines import Kept, Sequences
+from unrolled.engines import numpy as fallback
+from unrolled.engines.compiled.building import Kernel, build
+from unrolled.engines.compiled.program import Program, UnsupportedError
+from unrolled.engines.compiled.run import Run
+from unrolled.engines.compiled.source import Source
+from unrolled.equations.step import Stage
+from unrolled.one_hot import OneHot
+
+Array = Any
+Made = tuple[Program, Source, Kernel]
+_MADE: weakref.WeakKeyDictionary[Stage, dict[Any, Made | None]] = weakref.WeakKeyDictionary()
+
+
+def forward(
+    stage: Stage, parameters: Mapping[str, Array], sequences: Sequences,
+    keep: frozenset[str] | None, memory: dict[str, Any] | None = None,
+) -> Kept:  # fmt: skip
+    """Run the stage over the sequences, as the reference engine does."""
+    made = _made(stage, "forward", keep, frozenset(), sequences.given, parameters)
+    if made is None:
+        return fallback.forward(stage, parameters, sequences, keep, memory)
+    run = _run(made, parameters, sequences, memory)
+    run.run(parameters, sequences.given, sequences.state)
+    totals = run.totals
+    loss = totals["loss"][0, 0] if "loss" in totals else 0.0
+    return Kept(run.kept(keep), run.ends(), loss)
+
+
+def backward(
+    stage: Stage, parameters: Mapping[str, Array], sequences: Sequences, kept: Kept,
+    upstream: Mapping[str, Array], keep: frozenset[str] | None,
+    memory: dict[str, Any] | None = None,
+) -> tuple[Kept, dict[str, Array]]:  # fmt: skip
+    """Go back over a run, as the reference engine does; shares of single steps are not kept."""
+    taken = stage.upstream.keys() - {f"d{s}_next" for s in stage.states}
+    added = frozenset(n for n in upstream if not n.endswith("_T") and n not in taken)
+    given = {**sequences.given, **kept.arrays, **{name: upstream[name] for name in taken}}
+    given |= {f"up.{name}": upstream[name] for name in added}
+    made = _made(stage, "backward", keep, added, given, parameters)
+    if made is None:
+        return fallback.backward(stage, parameters, sequences, kept, upstream, keep, memory)
+    run = _run(made, parameters, sequences, memory)
+    run.run(parameters, given, {f"d{s}_prev": upstream.get(f"d{s}_T") for s in stage.states})
+    gradients = {name[1:]: total for name, total in run.totals.items()}
+    ends = {name[1:].removesuffix("_prev") + "0": end for name, end in run.ends().items()}
+    return Kept(run.kept(keep)), gradients | ends
+
+
+def _made(
+    stage: Stage, direction: str, keep: frozenset[str] | None, outside: frozenset[str],
+    given: Mapping[str, Array], parameters: Mapping[str, Array],
+) -> Made | None:  # fmt: skip
+    """Return the kernel of a stage, compiled at its first use; None where there is none."""
+    labels = frozenset(name for name, array in given.items() if isinstance(array, OneHot))
+    dtype = next(iter(parameters.values())).dtype.name
+    found = _MADE.setdefault(stage, {})
+    key = direction, keep, outside, labels, dtype
+    if key not in found:
+        found[key] = _make(stage, direction, keep, outside, labels, dtype)
+    return found[key]
+
+
+def _make(
+    stage: Stage, direction: str, keep: frozenset[str] | None, outside: frozenset[str],
+    labels: frozenset[str], dtype: str,
+) -> Made | None:  # fmt: skip
+    try:
+        program = Program(stage, direction, keep, outside, labels)
+        source = Source(program)
+    except UnsupportedError:
+        return None
+    title = f"{' '.join(part.name for part in stage.parts)} {direction}"
+    return program, source, build(title, source.text, dtype)
+
+
+def _run(
+    made: Made, parameters: Mapping[str, Array], sequences: Sequences, memory: dict[str, Any] | None
+) -> Run:
+    """Return what a kernel needs for a run, that of the last one where it fits."""
+    memory = {} if memory is None else memory
+    program, source, kernel = made
+    key = f"compiled {program.direction}"
+    held = memory.get(key)
+    if held is None or not held.fits(program, sequences):
+        held = memory[key] = Run(program, source, kernel, parameters, sequences)
+    run: Run = held
+    return run

@@ -1,0 +1,397 @@
+"""One run of a kernel: its buffers, and the addresses and numbers that it takes.
+
+All arrays are transposed, (T, m, n) in C order, rows as long as a whole number of registers, so that a row
+begins where a register does. What was made for sequences of one size is used again by the next run.
+"""
+
+import functools
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from unrolled.engines import Sequences
+from unrolled.engines.compiled import workers
+from unrolled.engines.compiled.building import Kernel
+from unrolled.engines.compiled.products import HIGH, LONG, WIDE, chunk
+from unrolled.engines.compiled.program import Buffer, Program
+from unrolled.engines.compiled.source import Source
+from unrolled.engines.compiled.totals import COLUMNS, DENSE, FEW, JOB, LABELS, SUM
+from unrolled.engines.compiled.vectors import BYTES
+from unrolled.one_hot import OneHot
+from unrolled.threads import shares_for
+
+Array = Any
+_ROWS = 128  # of a block of steps, that stay in the cache
+_COUNTERS = 32
+
+
+class Run:
+    """What a kernel needs for sequences of one size. `run` runs it, `totals` are what it summed up."""
+
+    def __init__(
+        self, program: Program, source: Source, kernel: Kernel, parameters: Mapping[str, Array],
+        sequences: Sequences,
+    ):  # fmt: skip
+        self.program, self.source, self.kernel, self.sequences = program, source, kernel, sequences
+        self.m, self.T = sequences.m, sequences.T
+        self.dtype = next(iter(parameters.values())).dtype
+        self.item = self.dtype.itemsize
+        self.lanes = BYTES // self.item
+        self.sizes = self._sizes(parameters, sequences)
+        self.at = {what: k for k, what in enumerate(source.addresses)}
+        self.number = {what: k for k, what in enumerate(source.numbers)}
+        self.addresses = np.zeros(len(self.at), np.int64)
+        self.numbers = np.zeros(len(self.number), np.int64)
+        self.arrays: dict[Any, Array] = {}  # everything whose address is known to the kernel
+        self.buffers: dict[str, Array] = {}
+        self.columns: dict[str, slice] = {}
+        self.given: dict[str, Array] = {}
+        self.views: dict[str, Array] = {}
+        self.packs: Array = None
+        self._make_buffers()
+        self._make_tables()
+
+    def fits(self, program: Program, sequences: Sequences) -> bool:
+        """Whether another run of the same network can use the buffers; if so, they are made ready."""
+        old = self.sequences
+        if program is not self.program or (old.m, old.T, old.reverse) != (
+            sequences.m, sequences.T, sequences.reverse,
+        ):  # fmt: skip
+            return False
+        if shares_for(self.m, self._work()) != self.shards:
+            return False
+        self.sequences = sequences
+        if old.running != sequences.running:
+            self._set_running()
+        return True
+
+    # what is made once
+
+    def _sizes(self, parameters: Mapping[str, Array], sequences: Sequences) -> dict[str, int]:
+        """The sizes of all axes, by name."""
+        previous = {f"{s}_prev": value for s, value in sequences.state.items()}
+        arrays = {**parameters, **sequences.given, **previous}
+        sizes = {"1": 1, "m": sequences.m}
+        stage = self.program.stage
+        for name, shape in {**stage.parameters, **stage.given, **stage.upstream}.items():
+            if name in arrays:
+                rows, columns = arrays[name].shape[:2]
+                sizes[str(shape[0])], sizes[str(shape[1])] = rows, columns
+        return sizes
+
+    def _rows(self, name: str) -> int:
+        return self.sizes[self.program.axis(name)]
+
+    def _width(self, name: str) -> int:
+        """How long a row of a quantity is in a buffer: a whole number of registers."""
+        n = self._rows(name)
+        return n if self.program.axis(name) == "1" else -(-n // self.lanes) * self.lanes
+
+    def _make_buffers(self) -> None:
+        for buffer in self.program.buffers:
+            width = sum(map(self._width, buffer.names))
+            steps = self.T + buffer.longer if buffer.over_time else 1
+            array = _aligned((steps, self.m, width), self.dtype)
+            begin = 0
+            for name in buffer.names:
+                self.buffers[name], self.columns[name] = array, slice(begin, begin + self._rows(name))
+                first = self._first_step(buffer) * self.m * width
+                self._put_address(name, array, first + begin)
+                begin += self._width(name)
+            self._put("step", buffer.names[0], self.m * width if buffer.over_time else 0)
+            self._put("row", buffer.names[0], width)
+        for key, state in self._states().items():
+            buffer = self.program.where[state]
+            array = self.buffers[state]
+            begin = self.columns[state].start + (1 - self._first_step(buffer)) * array[0].size
+            self._put_address(key, array, begin)
+
+    def _first_step(self, buffer: Buffer) -> int:
+        """Where step 0 is: the state before the first step is in front of it, or behind the last one."""
+        return int(buffer.longer and not self.sequences.reverse)
+
+    def _states(self) -> dict[str, str]:
+        """For each name of a state before a step that of the state, going forward."""
+        forward = self.program.direction == "forward"
+        return self.program.schedule.carried if forward else {}
+
+    def _make_tables(self) -> None:
+        source, looped = self.source, self._looped()
+        self.shards = shares_for(self.m, self._work())
+        share = -(-self.m // self.shards)
+        steps = max(1, min(self.T, _ROWS // share))
+        room = steps * share
+        span = max(steps + 1 + len(source.listed) * room, 4 * COLUMNS)
+        rights = [self._rows(r) for t in self.program.schedule.totals for _, _, r in t.terms if r]
+        most = max(rights, default=0)
+        spare = COLUMNS * (WIDE * self.lanes + -(-most // chunk_of(self.item)) * chunk_of(self.item))
+        back = self.sequences.reverse == (self.program.direction == "forward")
+        fixed = {
+            "T": self.T, "start": 0, "stop": self.T, "begin": self.T - 1 if back else 0,
+            "stride": -1 if back else 1, "steps": steps, "room": room, "span": -(-span // 8) * 8,
+            "spare": -(-spare // 64) * 64,
+        }  # fmt: skip
+        for name, value in fixed.items():
+            self.numbers[self.number[name]] = value
+        for what, k in self.number.items():
+            if what[0] == "axis":
+                self.numbers[k] = self.sizes[what[1]]
+            if what[0] == "panel":
+                rows = share if what[1:] in looped else room
+                self.numbers[k] = WIDE if rows > 2 else LONG
+        self.counter = np.zeros(_COUNTERS, np.int64)
+        tables = {
+            "places": np.zeros(self.shards * self.numbers[self.number["span"]], np.int64),
+            "spares": _aligned((self.shards * self.numbers[self.number["spare"]],), self.dtype),
+            "counter": self.counter,
+        }  # fmt: skip
+        for name, table in tables.items():
+            self._put_address(name, table)
+        for key in source.packed:
+            weights, transposed = key
+            inner, outer = self._inner(weights[0], transposed), self._outer(weights, transposed)
+            self.numbers[self.number["wide", *key]] = outer // self.lanes
+            self._put_address(("packed", *key), _aligned((inner * outer,), self.dtype))
+        self._set_running()
+
+    def _inner(self, weight: str, transposed: bool) -> int:
+        return self.sizes[str(self.program.schedule.shapes[weight][not transposed])]
+
+    def _outer(self, weights: tuple[str, ...], transposed: bool) -> int:
+        one = self.sizes[str(self.program.schedule.shapes[weights[0]][transposed])]
+        return len(weights) * (-(-one // self.lanes) * self.lanes)
+
+    def _looped(self) -> set[Any]:
+        """The packed operands that are used at each step."""
+        found: set[Any] = set()
+        for op in (op for phase in self.program.loop for op in phase.products):
+            found |= {(ws, op.transposed) for ws, _ in self.source.packed if set(ws) <= set(op.weights)}
+        return found
+
+    def _work(self) -> int:
+        """About how many multiplications a run takes."""
+        ops = [op for phase in self.program.phases for op in phase.products]
+        weights = [w for op in ops for w in op.weights]
+        shapes = [self.program.schedule.shapes[w] for w in weights]
+        each = sum(self.sizes[str(a)] * self.sizes[str(b)] for a, b in shapes)
+        return self.m * self.T * max(each, 1)
+
+    def _set_running(self) -> None:
+        running = self.sequences.running
+        self.running = np.array((self.m,) * self.T if running is None else running, np.int64)
+        self._put_address("running", self.running)
+
+    # what a run is given
+
+    def run(self, parameters: Mapping[str, Array], given: Mapping[str, Array], start: Any) -> None:
+        """Run it all, with parameters, on what is given at each step, from where the states start."""
+        known = dict(parameters)
+        for name, e in self.program.schedule.constants.items():
+            known[name] = np.asfortranarray(np.asarray(e.value_of(known), self.dtype))
+        self._put_parameters(known)
+        for name in self.program.given:
+            self._put_given(name, given[name])
+        self._put_totals()
+        self._begin(start)
+        self.counter[:] = 0
+        kernel, addresses, numbers, shards = self.kernel, self.addresses, self.numbers, self.shards
+        workers.run(lambda share: kernel(addresses, numbers, share, shards), shards, self._give_up)
+
+    def _give_up(self) -> None:
+        self.counter[:] = 1 << 40
+
+    def _put(self, kind: str, name: str, value: int) -> None:
+        if (kind, name) in self.number:
+            self.numbers[self.number[kind, name]] = value
+
+    def _put_address(self, what: Any, array: Array, ahead: int = 0) -> None:
+        """Let the kernel know where an array is; what it is lives as long as the run."""
+        self.arrays[what] = array
+        if what in self.at:
+            address = array.__array_interface__["data"][0]
+            self.addresses[self.at[what]] = address + ahead * array.itemsize
+
+    def _put_parameters(self, known: Mapping[str, Array]) -> None:
+        """Weights are packed from where they are, columns are read there."""
+        seen = {n: v for n, v in known.items() if self.given.get(n) is not v}
+        if self.packs is not None and not seen:
+            return
+        for name, value in seen.items():
+            self.given[name] = value
+            if value.strides[0] != self.item and value.shape[0] > 1:
+                value = np.asfortranarray(value) if self._is_read(name) else value
+            self._put_address(name, value)
+            self._put("column", name, value.strides[1] // self.item)
+        jobs = [job for key in self.source.packed for job in self._pack_jobs(key)]
+        self.packs = np.array(jobs or [[0] * 9], np.int64)
+        self._put_address("packs_at", self.packs)
+        self.numbers[self.number["packs"]] = len(jobs)
+
+    def _is_read(self, name: str) -> bool:
+        return name in self.at
+
+    def _pack_jobs(self, key: Any) -> list[list[int]]:
+        weights, transposed = key
+        inner, wide = self._inner(weights[0], transposed), self._outer(weights, transposed) // self.lanes
+        to = self.arrays["packed", *key].__array_interface__["data"][0]
+        panel = int(self.numbers[self.number["panel", *key]])
+        jobs = []
+        for k, name in enumerate(weights):
+            W = self.arrays[name]
+            rows, columns = (s // self.item for s in W.strides)
+            steps = (rows, columns) if transposed else (columns, rows)
+            outer = W.shape[transposed]
+            begin = k * wide // len(weights)
+            source = W.__array_interface__["data"][0]
+            jobs.append([source, *steps, inner, outer, begin, wide, to, panel])
+        return jobs
+
+    def _put_given(self, name: str, array: Array) -> None:
+        if self.given.get(name) is array:
+            return
+        self.given[name] = array
+        if isinstance(array, OneHot):
+            array = np.asarray(array.labels, np.int64)[None]
+        elif array.dtype != self.dtype:
+            array = array.astype(self.dtype, order="F")
+        n, item = array.shape[0], array.itemsize
+        if (n > 1 and array.strides[0] != item) or any(s % item for s in array.strides):
+            array = np.asfortranarray(array)
+        self._put_address(name, array)
+        self._put("row", name, array.strides[1] // item)
+        self._put("step", name, array.strides[2] // item)
+
+    # states
+
+    def _begin(self, start: Mapping[str, Array]) -> None:
+        """Put the states before the first step, or the gradients of the last ones, in their places."""
+        running = self.sequences.running
+        if running is not None:
+            self._clear(running)
+        for key, name in self.program.schedule.carried.items():
+            value = start[name]
+            if self.program.direction == "forward":
+                buffer, columns = self.buffers[name], self.columns[name]
+                last = self.T if self.sequences.reverse else 0
+                buffer[last][:, columns] = value.T
+                if running is not None and self.sequences.reverse:
+                    slots = self._lengths()
+                    buffer[slots, np.arange(self.m), columns] = value.T
+            else:
+                buffer, columns = self.buffers[key], self.columns[key]
+                buffer[0][:, columns] = 0 if value is None else value.T
+
+    def _clear(self, running: tuple[int, ...]) -> None:
+        """Put 0 where sequences are over: gradients are 0 there, and other numbers finite."""
+        for buffer in self.program.buffers:
+            if buffer.over_time:
+                array, first = self.buffers[buffer.names[0]], self._first_step(buffer)
+                for t, m in enumerate(running):
+                    if m < self.m:
+                        array[first + t, m:] = 0
+
+    def _lengths(self) -> Array:
+        if self.sequences.running is None:
+            return np.full(self.m, self.T)
+        return (self.running[:, None] > np.arange(self.m)).sum(axis=0)
+
+    def ends(self) -> dict[str, Array]:
+        """Return what the last step hands on, (n, m): final states, or gradients of the first ones."""
+        found = {}
+        for key, name in self.program.schedule.carried.items():
+            if self.program.direction == "backward":
+                end = self.buffers[key][0][:, self.columns[key]]
+            elif self.sequences.running is None or self.sequences.reverse:
+                last = 0 if self.sequences.reverse else self.T
+                end = self.buffers[name][last][:, self.columns[name]]
+            else:
+                end = self.buffers[name][self._lengths(), np.arange(self.m), self.columns[name]]
+            found[name] = np.array(end.T, order="F")
+        return found
+
+    def kept(self, keep: frozenset[str] | None) -> dict[str, Array]:
+        """Return what was asked for, (n, m, T): the same views of the buffers in every run."""
+        if not self.views:
+            names = [n for n in self.program.schedule.shapes if "." not in n]
+            self.views = {n: v for n in names if keep is None or n in keep for v in self._view(n)}
+        return self.views
+
+    def _view(self, name: str) -> list[Array]:
+        """The view of a quantity of all steps, if it is one."""
+        states = self._states()
+        place = self.program.place(states.get(name, name))
+        buffer = self.program.where.get(place)
+        if buffer is None or not buffer.over_time or name in self.program.given:
+            return []
+        first = self._first_step(buffer)
+        first = 1 - first if name in states else first
+        return [self.buffers[place][first : first + self.T, :, self.columns[place]].T]
+
+    # sums over all steps
+
+    def _put_totals(self) -> None:
+        """Make room for the sums over all steps, and say what they are summed up from."""
+        self.parts: list[tuple[Any, int, Array, tuple[int, int]]] = []
+        jobs: list[list[int]] = []
+        rights: dict[str, int] = {}
+        terms = [(t, *term) for t in self.program.schedule.totals for term in t.terms]
+        for total, sign, left, right in sorted(terms, key=lambda term: term[3]):
+            n, k = self._rows(left), self._rows(right) if right else 1
+            array = self._room_for(n, k, bool(right))
+            kind = SUM if not right else LABELS if right in self.program.labels else DENSE
+            if (kind == LABELS and k > FEW) or not self.running.any():
+                array[...] = 0
+            step = array.shape[1]
+            located = self._located(right) if right else (0, 0, 0)
+            left_at, left_step, left_row = self._located(left)
+            number = rights.setdefault(right, len(rights))
+            address = array.__array_interface__["data"][0]
+            jobs.append([left_at, left_step, left_row, n, *located, k, address, step, kind, number])
+            self.parts.append((total, sign, array, (n, k)))
+        self.jobs = np.array(jobs or [[0] * JOB], np.int64)
+        self._put_address("sums_at", self.jobs)
+        self.numbers[self.number["sums"]] = len(jobs)
+
+    def _room_for(self, n: int, k: int, product: bool) -> Array:
+        """Room for (n, k) transposed, as the tiles fill it: whole registers, and whole tiles."""
+        rows = -(-k // HIGH) * HIGH if product else 1
+        return _aligned((rows, -(-n // self.lanes) * self.lanes), self.dtype)
+
+    def _located(self, name: str) -> tuple[int, int, int]:
+        """Where a quantity is at the first step, and how far its next step and next sequence are."""
+        if name in self.program.given:
+            array = self._as_given(name)
+        else:
+            array = self._view(name)[0]
+        where = array.__array_interface__["data"][0]
+        return where, array.strides[2] // array.itemsize, array.strides[1] // array.itemsize
+
+    def _as_given(self, name: str) -> Array:
+        return self.arrays[name]
+
+    @property
+    def totals(self) -> dict[str, Array]:
+        """The sums over all steps, by name."""
+        found: dict[str, list[Array]] = {}
+        for total, sign, array, (n, k) in self.parts:
+            part = array.T[:n, :k]
+            found.setdefault(total.name, []).append(part if sign > 0 else -part)
+        return {
+            name: np.asfortranarray(functools.reduce(operator.add, parts))
+            for name, parts in found.items()
+        }
+
+
+def chunk_of(item: int) -> int:
+    """Return how many neighbours a packed term has, for numbers of so many bytes."""
+    return max(BYTES // item, HIGH)
+
+
+def _aligned(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return an array of zeros that begins where a register does."""
+    count = int(np.prod(shape))
+    whole = np.zeros(count * dtype.itemsize + BYTES, np.uint8)
+    begin = -whole.__array_interface__["data"][0] % BYTES
+    return whole[begin : begin + count * dtype.itemsize].view(dtype).reshape(shape)

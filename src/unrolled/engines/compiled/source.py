@@ -1,0 +1,424 @@
+"""The Python text of a kernel, written from its program: `print(Source(program).text)` shows one.
+
+A kernel is one function, `kernel(addresses, numbers, shard, shards)`. What it works on is given as
+addresses and numbers, in the order of `Source.addresses` and `Source.numbers`: for each quantity where it
+is, and how far its next step and its next sequence are. A core runs it for its share of the sequences,
+number `shard` of `shards`, over all steps, and waits for the others twice: once the weights are packed,
+and before the sums over all steps.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from unrolled.equations.entries import OVER, Scalar
+from unrolled.equations.operations import Elementwise, Operation, Product
+from unrolled.engines.compiled.program import Pass, Passes, Phase, Program, UnsupportedError
+
+Comment = Callable[[Operation], str]
+_SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+_CALLS = {"tanh", "exp", "log", "log1p", "less", "at_most", "where"}
+_NAMED = {"tanh", "sigmoid"}  # functions of `unrolled.functions` that are called by their names
+# Numbers and addresses that every kernel has.
+_FIXED = ("T", "start", "stop", "begin", "stride", "steps", "packs", "sums", "room", "span", "spare")
+_TABLES = ("running", "places", "packs_at", "sums_at", "spares", "counter")
+_WHOLE = frozenset(_TABLES) - {"spares"}  # those that point to whole numbers
+
+
+class Source:
+    """The text of a kernel, and what it is to be given.
+
+    `addresses` are names of quantities, weights and tables; `numbers` are ("step", name), ("row", name),
+    ("axis", symbol), ("panel", packed) and the names of the others; `packed` lists each packed operand
+    as (weights, transposed), `products` the number of registers of each product's rows.
+    """
+
+    def __init__(self, program: Program, comment: Comment | None = None):
+        self.program, self.comment = program, comment
+        self.addresses: list[Any] = list(_TABLES)
+        self.numbers: list[Any] = list(_FIXED)
+        self.packed: list[tuple[tuple[str, ...], bool]] = []
+        self.listed: list[str] = []  # what has a list of places: buffers by their first name, and givens
+        self.words: dict[str, str] = {}
+        phases = [
+            (list(self._phases(program.ahead, 2, "")), list(self._phases(program.loop, 3, "begins")),
+             list(self._phases(program.behind, 2, "")))
+        ]  # fmt: skip
+        self.text = "\n".join(self._whole(*phases[0]))
+
+    # names
+
+    def word(self, name: str) -> str:
+        """Return the name of a quantity as one of Python."""
+        if name not in self.words:
+            word = re.sub(r"\W", "_", name)
+            while word in self.words.values():
+                word += "_"
+            self.words[name] = word
+        return self.words[name]
+
+    def address(self, what: Any, word: str) -> str:
+        """Ask for the address of something; return the variable that points there."""
+        if what not in self.addresses:
+            self.addresses.append(what)
+        return word
+
+    def number(self, what: Any) -> str:
+        if what not in self.numbers:
+            self.numbers.append(what)
+        return _variable(what)
+
+    def size(self, name: str) -> str:
+        """Return the variable of how many rows a quantity has."""
+        axis = self.program.axis(name)
+        return "1" if axis == "1" else self.number(("axis", axis))
+
+    def listing(self, name: str) -> str:
+        """Return the variable of the list of places of a quantity, in the order of a block's rows."""
+        place = self.program.place(name)
+        before = self._before(name)
+        buffer = self.program.where.get(before or place)
+        key = buffer.names[0] if buffer else name
+        if key not in self.listed:
+            self.listed.append(key)
+            self.number(("step", key))
+            self.number(("row", key))
+        return f"at_{self.word(key)}"
+
+    def pointer(self, name: str) -> str:
+        """Return the variable that points to a quantity at the first step."""
+        if name in self.program.parameters:
+            return self.address(name, self.word(name))
+        if name in self.program.given or self._before(name):
+            return self.address(name, f"to_{self.word(name)}")
+        place = self.program.place(name)
+        return self.address(place, f"to_{self.word(place)}")
+
+    def _before(self, name: str) -> str:
+        """The state whose value before a step a name is, going forward; "" if it is none."""
+        forward = self.program.direction == "forward"
+        return self.program.schedule.carried.get(name, "") if forward else ""
+
+    def in_memory(self, name: str) -> bool:
+        return (
+            name in self.program.given
+            or bool(self._before(name))
+            or self.program.place(name) in self.program.where
+        )
+
+    # the whole
+
+    def _whole(self, ahead: list[str], loop: list[str], behind: list[str]) -> Iterator[str]:
+        yield "def kernel(addresses, numbers, shard, shards):"
+        for k, what in enumerate(self.numbers):
+            yield f"    {_variable(what)} = numbers[{k}]"
+        for k, what in enumerate(self.addresses):
+            yield f"    {self._pointed(what)} = pointer(addresses[{k}], {self._like(what)})"
+        yield "    places = ahead(places, shard * span)"
+        yield "    spares = ahead(spares, shard * spare)"
+        yield ""
+        yield "    # Each core packs a share of the weights, and waits for the others."
+        yield "    if start == 0:"
+        yield "        pack(packs_at, packs, shard, shards)"
+        yield "        meet(counter, shards)"
+        if ahead or loop or behind:
+            yield from self._blocks(ahead, loop, behind)
+        yield ""
+        yield "    # Sums over all steps: each core has its own rows of them."
+        yield "    if stop == T and sums > 0:"
+        yield "        meet(ahead(counter, 16), shards)"
+        yield "        totals(sums_at, sums, running, T, spares, places, shard, shards)"
+
+    def _blocks(self, ahead: list[str], loop: list[str], behind: list[str]) -> Iterator[str]:
+        lists = [f"at_{self.word(key)}" for key in self.listed]
+        yield ""
+        yield "    # Where the rows of a block are: those of the sequences that run, step after step."
+        yield "    begins = places"
+        for k, name in enumerate(lists):
+            yield f"    {name} = ahead(places, steps + 1 + {k} * room)"
+        yield "    for block in range(start, stop, steps):"
+        yield "        rows, last = 0, min(steps, stop - block)"
+        yield "        for s in range(last):"
+        yield "            t = begin + stride * (block + s)"
+        yield "            put_number(begins, s, rows)"
+        yield "            for r in range(shard, number(running, t), shards):"
+        for name, key in zip(lists, self.listed, strict=True):
+            step, row = _variable(("step", key)), _variable(("row", key))
+            yield f"                put_number({name}, rows, t * {step} + r * {row})"
+        yield "                rows += 1"
+        yield "        put_number(begins, last, rows)"
+        if ahead or behind:
+            yield "        row, count = 0, rows"
+        yield from ahead
+        if loop:
+            yield "        for s in range(last):"
+            yield "            row = number(begins, s)"
+            yield "            count = number(begins, s + 1) - row"
+            yield from loop
+            if behind:
+                yield "        row, count = 0, rows"
+        yield from behind
+
+    def _pointed(self, what: Any) -> str:
+        if what in _TABLES:
+            return str(what)
+        if isinstance(what, tuple):
+            return self._packed_word(*what[1:])
+        if what in self.program.parameters:
+            return self.word(what)
+        return f"to_{self.word(what)}"
+
+    def _like(self, what: Any) -> str:
+        return "whole" if what in self.program.labels or what in _WHOLE else "nothing"
+
+    # phases
+
+    def _phases(self, phases: list[Phase], depth: int, _: str) -> Iterator[str]:
+        for phase in phases:
+            lines: list[str] = []
+            for op in phase.products:
+                lines += [f"# {self.comment(op)}"] if self.comment else []
+                lines += self._product(op)
+            if phase.elementwise:
+                lines += self._rows(phase)
+            yield from ("    " * depth + line if line else "" for line in lines)
+
+    def _product(self, op: Product) -> Iterator[str]:
+        if op.transposed:
+            for k, (operand, weight) in enumerate(zip(op.operands, op.weights, strict=True)):
+                yield from self._one_product(operand, (weight,), True, op.names[:1], k > 0)
+        else:
+            for names, weights in self.program.runs(op.names, op.weights):
+                if op.operands[0] in self.program.labels:
+                    yield from self._pick(op.operands[0], weights, names)
+                else:
+                    yield from self._one_product(op.operands[0], weights, False, names, False)
+
+    def _one_product(
+        self, operand: str, weights: tuple[str, ...], transposed: bool, names: tuple[str, ...], more: bool
+    ) -> Iterator[str]:  # fmt: skip
+        if operand in self.program.labels:
+            raise UnsupportedError("labels meet a transposed weight")
+        key = (weights, transposed)
+        if key not in self.packed:
+            self.packed.append(key)
+        W = self.address(("packed", *key), self._packed_word(*key))
+        a, c = self.pointer(operand), self.pointer(names[0])
+        wide = self.number(("wide", *key))
+        panel = self.number(("panel", *key))
+        at_a, at_c = f"ahead({self.listing(operand)}, row)", f"ahead({self.listing(names[0])}, row)"
+        yield f"product({a}, {at_a}, {W}, {self.size(operand)}, {c}, {at_c},"
+        yield f"        {wide}, count, {panel}, {more})"
+
+    def _pick(self, operand: str, weights: tuple[str, ...], names: tuple[str, ...]) -> Iterator[str]:
+        """Labels pick columns of a weight."""
+        for name, weight in zip(names, weights, strict=True):
+            step = self.number(("column", weight))
+            yield f"pick({self.pointer(operand)}, ahead({self.listing(operand)}, row), {self.pointer(weight)}, {step},"
+            yield f"     {self.pointer(name)}, ahead({self.listing(name)}, row), {self.size(name)}, count)"
+
+    def _packed_word(self, weights: tuple[str, ...], transposed: bool) -> str:
+        return "_".join(map(self.word, weights)) + ("_T" if transposed else "_packed")
+
+    # elementwise phases
+
+    def _rows(self, phase: Phase) -> Iterator[str]:
+        made = _Rows(self, phase)
+        body = list(made.lines())
+        yield "for q in range(row, row + count):"
+        yield from (f"    i_{self.word(key)} = number(at_{self.word(key)}, q)" for key in made.keys)
+        yield from (f"    {line}" for line in body)
+
+
+class _Rows:
+    """An elementwise phase: for each row of the block its passes over the numbers of a column."""
+
+    def __init__(self, source: Source, phase: Phase):
+        self.source, self.program, self.phase = source, source.program, phase
+        self.passes = Passes(self.program, phase)
+        self.keys: dict[str, None] = {}  # whose place in the row is needed
+        self.known: dict[str, str] = {}  # numbers that a row has one of, and sums: the variable by place
+        self.sums: dict[Scalar, str] = {}
+        self.loaded: dict[str, str] = {}  # what this pass has loaded already
+        self.masked = False
+        self.comments = {op.names[0]: op for op in phase.elementwise}
+
+    def lines(self) -> Iterator[str]:
+        for made in self.passes.passes:
+            yield from self._pass(made)
+
+    def _pass(self, made: Pass) -> Iterator[str]:
+        self.ahead: list[str] = []  # what is the same in the whole column
+        if made.axis != "1":
+            whole, part = ([*self._body(made, masked)] for masked in (False, True))
+            n = self.source.number(("axis", made.axis))
+            yield from self.ahead
+            for k, sum_ in enumerate(made.reductions):
+                start = "nothing" if sum_.operation == "sum" else "-INF"
+                yield f"{self._sum(made, k)} = everywhere({start})"
+            yield f"for j in range(0, {n} - LANES + 1, LANES):"
+            yield from (f"    {line}" for line in whole)
+            yield f"if {n} % LANES:"
+            yield f"    j, mask = {n} - {n} % LANES, first({n} % LANES, nothing)"
+            yield from (f"    {line}" for line in part if not line.startswith("#"))
+            for k, sum_ in enumerate(made.reductions):
+                name = self._sum(made, k)
+                yield f"{name} = {'sum_of' if sum_.operation == 'sum' else 'largest_of'}({name})"
+                self.sums[sum_] = name
+        self.ahead = []
+        current: dict[str, str] = {}
+        lines: list[str] = []
+        for name, scalar in made.singles:
+            lines += self._comment(name)
+            lines += self._compute(name, scalar, current, False)
+        yield from self.ahead
+        yield from lines
+        for place, variable in current.items():
+            self.known[place] = variable
+            if self.source.in_memory(place):
+                yield f"put_first({self.source.pointer(place)}, {self._index(place)}, {variable})"
+
+    def _sum(self, made: Pass, k: int) -> str:
+        return f"sum_{self.passes.passes.index(made)}_{k}"
+
+    def _body(self, made: Pass, masked: bool) -> Iterator[str]:
+        current: dict[str, str] = {}
+        self.loaded: dict[str, str] = {}
+        self.masked = masked
+        waiting = list(enumerate(made.reductions))
+        for name, scalar in made.entries:
+            yield from self._comment(name)
+            yield from self._compute(name, scalar, current, masked)
+        for k, sum_ in waiting:
+            lines, text = self._value(sum_.operands[0], current, sum_.operands[0])
+            yield from lines
+            name, how = self._sum(made, k), sum_.operation
+            if masked:
+                text = f"where(mask, {text}, {'0' if how == 'sum' else '-INF'})"
+            yield f"{name} = {name} + {text}" if how == "sum" else f"{name} = larger({name}, {text})"
+        for place, variable in current.items():
+            if self.source.in_memory(place):
+                to, i = self.source.pointer(place), self._index(place)
+                yield (
+                    f"store_part({to}, {i} + j, {variable}, mask)" if masked
+                    else f"store({to}, {i} + j, {variable})"
+                )  # fmt: skip
+
+    def _comment(self, name: str) -> Iterator[str]:
+        if self.source.comment:
+            yield f"# {self.source.comment(self.comments[name])}"
+
+    def _compute(
+        self, name: str, scalar: Scalar, current: dict[str, str], masked: bool
+    ) -> Iterator[str]:
+        lines, text = self._value(scalar, current, None)
+        yield from lines
+        place, variable = self.program.place(name), self.source.word(name)
+        yield f"{variable} = {text}"
+        current[place] = variable
+        if self.program.axis(name) == "1":
+            self.known[place] = variable
+
+    def _value(self, scalar: Scalar, current: dict[str, str], _: Any) -> tuple[list[str], str]:
+        """Return lines that have to come before, and a number as text."""
+        lines: list[str] = []
+
+        def told(x: Scalar, inside: bool) -> str:
+            if x.operation in OVER:
+                return self.sums[x]
+            if x.operation == "entry":
+                return self._entry(x, current, lines)
+            if x.operation == "number":
+                return repr(x.value).removesuffix(".0")
+            if x.operation == "call":
+                of, made = x.operands
+                return f"{x.name}({told(of, False)})" if x.name in _NAMED else told(made, inside)
+            operands = [told(o, x.operation in _SIGNS or x.operation == "negative") for o in x.operands]
+            if x.operation in _CALLS:
+                return f"{x.operation}({', '.join(operands)})"
+            if x.operation == "square":
+                if not operands[0].isidentifier():
+                    lines.append(f"squared_{len(lines)} = {operands[0]}")
+                    operands[0] = f"squared_{len(lines) - 1}"
+                text = f"{operands[0]} * {operands[0]}"
+            elif x.operation == "negative":
+                text = f"-{operands[0]}"
+            elif x.operation in _SIGNS:
+                text = f" {_SIGNS[x.operation]} ".join(operands)
+            else:
+                raise UnsupportedError(f"the operation {x.operation}")
+            return f"({text})" if inside else text
+
+        text = told(scalar, False)
+        return lines, text
+
+    def _entry(self, x: Scalar, current: dict[str, str], lines: list[str]) -> str:
+        """Return the variable of an entry of a quantity; it is loaded where it is in no register."""
+        place = self.program.place(x.name)
+        if place in current:
+            return current[place]
+        if place in self.known:
+            return self.known[place]
+        if x.name in self.loaded:
+            return self.loaded[x.name]
+        if x.name in self.program.parameters:
+            return self._parameter(x, lines)
+        if self.program.axis(x.name) == "1":
+            return self._single(x)
+        made = self.passes.made.get(place)
+        if made and not self.source.in_memory(x.name):
+            if self._overwritten(made[1]):
+                raise UnsupportedError("a number is needed again after what it is made from has gone")
+            more, text = self._value(made[1], current, None)  # computed again: it is in no register now
+            lines += [*more, f"{self.source.word(x.name)} = {text}"]
+            current[place] = self.source.word(x.name)
+            return current[place]
+        lines.append(f"{self.source.word(x.name)} = {self._loaded(x.name)}")
+        self.loaded[x.name] = self.source.word(x.name)
+        return self.loaded[x.name]
+
+    def _overwritten(self, scalar: Scalar) -> bool:
+        read = {self.program.place(n.name) for n in scalar.nodes() if n.operation == "entry"}
+        return any(p in self.passes.made and self.source.in_memory(p) for p in read)
+
+    def _loaded(self, name: str) -> str:
+        to, i = self.source.pointer(name), self._index(name)
+        if name in self.program.labels:
+            return f"one_at(number({to}, {i}), j, nothing)"
+        return f"load_part({to}, {i} + j, mask)" if self.masked else f"load({to}, {i} + j)"
+
+    def _parameter(self, x: Scalar, lines: list[str]) -> str:
+        row, column = x.at
+        if column != 0:
+            raise UnsupportedError(f"{x.name} is no column")
+        of = self.source.pointer(x.name)
+        if row == 0:
+            return f"broadcast({of}, 0)"
+        return f"load_part({of}, j, mask)" if self.masked else f"load({of}, j)"
+
+    def _single(self, x: Scalar) -> str:
+        """A quantity with one number a column, the same for all of its rows."""
+        place = self.program.place(x.name)
+        variable = self.source.word(x.name)
+        self.ahead.append(f"{variable} = broadcast({self.source.pointer(x.name)}, {self._index(x.name)})")
+        self.known[place] = variable
+        return variable
+
+    def _index(self, name: str) -> str:
+        key = self.source.listing(name).removeprefix("at_")
+        word = next(k for k in self.source.listed if self.source.word(k) == key)
+        self.keys.setdefault(word)
+        return f"i_{key}"
+
+
+def _variable(what: Any) -> str:
+    """The variable of a number."""
+    if isinstance(what, str):
+        return what
+    kind, *of = what
+    if kind == "axis":
+        return str(of[0])
+    if kind in ("step", "row", "column"):
+        return f"{re.sub(chr(92) + 'W', '_', of[0])}_{kind}"
+    weights, transposed = of
+    return f"{'_'.join(weights)}_{'T_' if transposed else ''}{kind}".replace(".", "_")
