@@ -64,12 +64,14 @@ def _made(
     given: Mapping[str, Array], parameters: Mapping[str, Array],
 ) -> Made | None:  # fmt: skip
     """Return the kernel of a stage, compiled at its first use; None where there is none."""
-    labels = frozenset(name for name, array in given.items() if isinstance(array, OneHot))
-    dtype = next(iter(parameters.values())).dtype.name
-    found = _MADE.setdefault(stage, {})
-    key = direction, keep, outside, labels, dtype
+    labels = tuple(name for name in ("x", "y") if isinstance(given.get(name), OneHot))
+    dtype = next(iter(parameters.values())).dtype
+    found = _MADE.get(stage)
+    if found is None:
+        found = _MADE[stage] = {}
+    key = direction, keep, outside, labels, dtype.char
     if key not in found:
-        found[key] = _make(stage, direction, keep, outside, labels, dtype)
+        found[key] = _make(stage, direction, keep, outside, frozenset(labels), dtype.name)
     return found[key]
 
 

@@ -20,8 +20,8 @@ from unrolled.engines.compiled.vectors import (
 MANY = BYTES == 64  # with AVX-512 there are 32 registers, else 16 at least
 WIDE, HIGH = (3, 8) if MANY else (2, 4)  # registers in a row of a tile, and rows
 LONG = 8 if MANY else 4  # registers in a tile of one row
-INNER = 128  # rows of a panel that stay in the nearest cache
-_AHEAD = 16  # rows of a panel that are asked for before they are used
+INNER = 256  # rows of a panel that stay in the nearest cache
+_AHEAD = 32  # rows of a panel that are asked for before they are used
 
 
 def tile_source(rows: int, wide: int, packed: bool = False, chains: int = 1) -> str:
@@ -45,10 +45,9 @@ class _Tile:
             if not self.packed:
                 yield f"    a{r} = ahead(a, number(a_at, {r}))"
             yield f"    out{r} = ahead(c, {f'{r} * c_step' if self.packed else f'number(c_at, {r})'})"
-        yield "    if more:"
-        yield from (f"        {c} = load({p})" for c, p in zip(self.sums, self.places, strict=True))
-        yield "    else:"
-        yield from (f"        {c} = zero()" for c in self.sums)
+        if self.rows > 1:
+            yield from (f"    fetch({p})" for p in self.places)
+        yield from (f"    {c} = zero()" for c in self.sums)
         chains = range(1, self.chains)
         yield from (f"    {c}_{chain} = zero()" for chain in chains for c in self.sums)
         yield f"    for p in range(0, k - {self.chains - 1}, {self.chains}):"
@@ -58,7 +57,10 @@ class _Tile:
             yield f"    for p in range(k - k % {self.chains}, k):"
             yield from self._term("p", "")
             yield from (f"    {c} = {c} + {c}_{chain}" for chain in chains for c in self.sums)
-        yield from (f"    store({p}, {c})" for c, p in zip(self.sums, self.places, strict=True))
+        found = list(zip(self.sums, self.places, strict=True))
+        yield "    if more:"
+        yield from (f"        {c} = {c} + load({p})" for c, p in found)
+        yield from (f"    store({p}, {c})" for c, p in found)
 
     def _term(self, p: str, chain: str) -> Iterator[str]:
         """What term p adds to every sum."""

@@ -25,13 +25,17 @@ class UnsupportedError(Exception):
 
 @dataclass
 class Buffer:
-    """Quantities side by side in memory: of all steps, or of one at a time; `longer` has one step more,
-    for the state before the first.
+    """Quantities side by side in memory: of all steps, of a "block" of them, or of one "step" at a time;
+    `longer` has one step more, for the state before the first.
     """
 
     names: list[str]
-    over_time: bool
+    over: str
     longer: bool = False
+
+    @property
+    def over_time(self) -> bool:
+        return self.over == "time"
 
 
 @dataclass
@@ -67,6 +71,8 @@ class Program:
         if loop:  # what is elementwise, and waits for a step only, is done there
             while ahead and isinstance(ahead[-1], Elementwise):
                 loop.insert(0, ahead.pop())
+        products = [op for op in ahead if isinstance(op, Product) and loop]
+        self.waiting = {n for op in products for n in op.names if "." in n}  # for their step in the block
         self.ahead, self.loop, self.behind = map(self._phases, (ahead, loop, behind))
         self.buffers: list[Buffer] = []
         self.where: dict[str, Buffer] = {}
@@ -80,6 +86,8 @@ class Program:
         """Where a quantity is written; what comes from the next step gives its place to what goes to
         the one before.
         """
+        if name in self.waiting:
+            return name
         home = self.schedule.home(name)
         return self._given_back.get(home, home)
 
@@ -155,19 +163,24 @@ class Program:
         }  # fmt: skip
 
     def _place_all(self) -> None:
-        stored = {self.place(n) for stack in self.schedule.stacks for n in stack}
+        stored = {self.place(n) for stack in self.schedule.stacks for n in stack} - self.waiting
         states = self.schedule.carried.values() if self.direction == "forward" else ()
-        over_time = stored | self._between_levels()
-        memory = over_time | self._between_phases() | {*map(self.place, self.schedule.carried)}
+        stored |= self._between_levels() - self.waiting
+        memory = stored | self.waiting | self._shared(self.loop)
+        memory |= {*map(self.place, self.schedule.carried)}
         if self.direction == "forward":  # a state before a step is that after the one before it
             memory -= set(self.schedule.carried)
+
+        def over(place: str) -> str:
+            return "time" if place in stored else "block" if place in self.waiting else "step"
+
         for op in (op for phase in self.phases for op in phase.products):
             places = list(dict.fromkeys(map(self.place, op.names)))
-            kinds = {(p in over_time, p in states, self.axis(p)) for p in places}
+            kinds = {(over(p), p in states, self.axis(p)) for p in places}
             if len(kinds) == 1 and not any(p in self.where or p in states for p in places):
-                self._add(Buffer(places, places[0] in over_time))
+                self._add(Buffer(places, over(places[0])))
         for place in sorted(memory - self.where.keys()):
-            self._add(Buffer([place], place in over_time, place in states))
+            self._add(Buffer([place], over(place), place in states))
 
     def _add(self, buffer: Buffer) -> None:
         self.buffers.append(buffer)
@@ -182,9 +195,6 @@ class Program:
         for level in (self.ahead, self.behind):  # rows of a block are not one step's
             found |= self._shared(level)
         return found
-
-    def _between_phases(self) -> set[str]:
-        return self._shared(self.loop)
 
     def _shared(self, phases: list[Phase]) -> set[str]:
         """Places of what one phase makes and another reads, and of what products make and read."""

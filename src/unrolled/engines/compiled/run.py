@@ -4,9 +4,9 @@ All arrays are transposed, (T, m, n) in C order, rows as long as a whole number 
 begins where a register does. What was made for sequences of one size is used again by the next run.
 """
 
-import functools
-import operator
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,9 @@ from unrolled.one_hot import OneHot
 from unrolled.threads import shares_for
 
 Array = Any
-_ROWS = 128  # of a block of steps, that stay in the cache
+_ROWS, _MANY_ROWS = 32, 128  # of a block of steps, with a loop over them and without one
+_LONG = 8  # registers from which on a row has an odd number of them: else rows meet in one cache line
+_LARGE = 1 << 16  # numbers of a total from which on it is not copied
 _COUNTERS = 32
 
 
@@ -50,17 +52,22 @@ class Run:
         self.given: dict[str, Array] = {}
         self.views: dict[str, Array] = {}
         self.packs: Array = None
+        self.work = self._work()
+        self.shards = shares_for(self.m, self.work)
+        self.share = -(-self.m // self.shards)
+        rows = _ROWS if program.loop else _MANY_ROWS
+        self.steps = max(1, min(self.T, rows // self.share))
         self._make_buffers()
         self._make_tables()
+        self._make_totals()
 
     def fits(self, program: Program, sequences: Sequences) -> bool:
         """Whether another run of the same network can use the buffers; if so, they are made ready."""
         old = self.sequences
-        if program is not self.program or (old.m, old.T, old.reverse) != (
-            sequences.m, sequences.T, sequences.reverse,
+        if (
+            program is not self.program or old.m != sequences.m or old.T != sequences.T
+            or old.reverse != sequences.reverse or self.shards != shares_for(self.m, self.work)
         ):  # fmt: skip
-            return False
-        if shares_for(self.m, self._work()) != self.shards:
             return False
         self.sequences = sequences
         if old.running != sequences.running:
@@ -92,7 +99,9 @@ class Run:
     def _make_buffers(self) -> None:
         for buffer in self.program.buffers:
             width = sum(map(self._width, buffer.names))
-            steps = self.T + buffer.longer if buffer.over_time else 1
+            if width >= _LONG * self.lanes and width // self.lanes % 2 == 0:
+                width += self.lanes
+            steps = {"time": self.T + buffer.longer, "block": self.steps, "step": 1}[buffer.over]
             array = _aligned((steps, self.m, width), self.dtype)
             begin = 0
             for name in buffer.names:
@@ -100,7 +109,7 @@ class Run:
                 first = self._first_step(buffer) * self.m * width
                 self._put_address(name, array, first + begin)
                 begin += self._width(name)
-            self._put("step", buffer.names[0], self.m * width if buffer.over_time else 0)
+            self._put("step", buffer.names[0], 0 if buffer.over == "step" else self.m * width)
             self._put("row", buffer.names[0], width)
         for key, state in self._states().items():
             buffer = self.program.where[state]
@@ -119,9 +128,7 @@ class Run:
 
     def _make_tables(self) -> None:
         source, looped = self.source, self._looped()
-        self.shards = shares_for(self.m, self._work())
-        share = -(-self.m // self.shards)
-        steps = max(1, min(self.T, _ROWS // share))
+        share, steps = self.share, self.steps
         room = steps * share
         span = max(steps + 1 + len(source.listed) * room, 4 * COLUMNS)
         rights = [self._rows(r) for t in self.program.schedule.totals for _, _, r in t.terms if r]
@@ -181,23 +188,31 @@ class Run:
     def _set_running(self) -> None:
         running = self.sequences.running
         self.running = np.array((self.m,) * self.T if running is None else running, np.int64)
+        self.all_run = bool(self.running.all())
         self._put_address("running", self.running)
 
     # what a run is given
 
     def run(self, parameters: Mapping[str, Array], given: Mapping[str, Array], start: Any) -> None:
         """Run it all, with parameters, on what is given at each step, from where the states start."""
-        known = dict(parameters)
-        for name, e in self.program.schedule.constants.items():
-            known[name] = np.asfortranarray(np.asarray(e.value_of(known), self.dtype))
-        self._put_parameters(known)
+        if self.program.schedule.constants:
+            known = dict(parameters)
+            for name, e in self.program.schedule.constants.items():
+                known[name] = np.asfortranarray(np.asarray(e.value_of(known), self.dtype))
+            parameters = known
+        self._put_parameters(parameters)
+        seen = self.given
         for name in self.program.given:
-            self._put_given(name, given[name])
-        self._put_totals()
+            if seen.get(name) is not given[name]:
+                self._put_given(name, given[name])
         self._begin(start)
-        self.counter[:] = 0
+        self._renew_totals()
+        self.counter.fill(0)
         kernel, addresses, numbers, shards = self.kernel, self.addresses, self.numbers, self.shards
-        workers.run(lambda share: kernel(addresses, numbers, share, shards), shards, self._give_up)
+        if shards == 1:
+            kernel(addresses, numbers, 0, 1)
+        else:
+            workers.run(lambda share: kernel(addresses, numbers, share, shards), shards, self._give_up)
 
     def _give_up(self) -> None:
         self.counter[:] = 1 << 40
@@ -215,10 +230,12 @@ class Run:
 
     def _put_parameters(self, known: Mapping[str, Array]) -> None:
         """Weights are packed from where they are, columns are read there."""
-        seen = {n: v for n, v in known.items() if self.given.get(n) is not v}
-        if self.packs is not None and not seen:
+        before = self.given
+        seen = [name for name, value in known.items() if before.get(name) is not value]
+        if not seen and self.packs is not None:
             return
-        for name, value in seen.items():
+        for name in seen:
+            value = known[name]
             self.given[name] = value
             if value.strides[0] != self.item and value.shape[0] > 1:
                 value = np.asfortranarray(value) if self._is_read(name) else value
@@ -249,8 +266,6 @@ class Run:
         return jobs
 
     def _put_given(self, name: str, array: Array) -> None:
-        if self.given.get(name) is array:
-            return
         self.given[name] = array
         if isinstance(array, OneHot):
             array = np.asarray(array.labels, np.int64)[None]
@@ -331,28 +346,42 @@ class Run:
 
     # sums over all steps
 
-    def _put_totals(self) -> None:
-        """Make room for the sums over all steps, and say what they are summed up from."""
-        self.parts: list[tuple[Any, int, Array, tuple[int, int]]] = []
-        jobs: list[list[int]] = []
+    def _make_totals(self) -> None:
+        """Make room for the sums over all steps, and a table of what they are summed up from."""
+        self.parts: list[_Part] = []
         rights: dict[str, int] = {}
-        terms = [(t, *term) for t in self.program.schedule.totals for term in t.terms]
+        terms = [(t.name, *term) for t in self.program.schedule.totals for term in t.terms]
         for total, sign, left, right in sorted(terms, key=lambda term: term[3]):
             n, k = self._rows(left), self._rows(right) if right else 1
-            array = self._room_for(n, k, bool(right))
             kind = SUM if not right else LABELS if right in self.program.labels else DENSE
-            if (kind == LABELS and k > FEW) or not self.running.any():
-                array[...] = 0
-            step = array.shape[1]
-            located = self._located(right) if right else (0, 0, 0)
-            left_at, left_step, left_row = self._located(left)
             number = rights.setdefault(right, len(rights))
-            address = array.__array_interface__["data"][0]
-            jobs.append([left_at, left_step, left_row, n, *located, k, address, step, kind, number])
-            self.parts.append((total, sign, array, (n, k)))
-        self.jobs = np.array(jobs or [[0] * JOB], np.int64)
-        self._put_address("sums_at", self.jobs)
-        self.numbers[self.number["sums"]] = len(jobs)
+            self.parts.append(_Part(total, sign, left, right, n, k, kind, number))
+        jobs = np.zeros((max(1, len(self.parts)), JOB), np.int64)
+        for job, part in zip(jobs, self.parts, strict=False):
+            part.room = self._room_for(part.n, part.k, bool(part.right))
+            part.is_whole = part.room.T.shape == (part.n, part.k) and part.room.size > _LARGE
+            job[[3, 7, 9, 10, 11]] = part.n, part.k, part.room.shape[1], part.kind, part.number
+            job[8] = part.room.__array_interface__["data"][0]
+        self.jobs = jobs
+        self._put_address("sums_at", jobs)
+        self.numbers[self.number["sums"]] = len(self.parts)
+        self.located: dict[str, Any] = {}
+
+    def _renew_totals(self) -> None:
+        """Say where the quantities are that are summed up; what is handed out whole is a new array."""
+        for job, part in zip(self.jobs, self.parts, strict=False):
+            for at, name in ((0, part.left), (4, part.right)):
+                if name and self.located.get(name) is not self.given.get(name, self):
+                    where, step, row = self._located(name)
+                    job[at : at + 3] = where, step, row
+            if part.is_whole:
+                part.room = self._room_for(part.n, part.k, bool(part.right))
+                job[8] = part.room.__array_interface__["data"][0]
+            if (part.kind == LABELS and part.k > FEW) or not self.all_run:
+                part.room[...] = 0
+        for part in self.parts:
+            for name in (part.left, part.right):
+                self.located[name] = self.given.get(name, self)
 
     def _room_for(self, n: int, k: int, product: bool) -> Array:
         """Room for (n, k) transposed, as the tiles fill it: whole registers, and whole tiles."""
@@ -361,27 +390,38 @@ class Run:
 
     def _located(self, name: str) -> tuple[int, int, int]:
         """Where a quantity is at the first step, and how far its next step and next sequence are."""
-        if name in self.program.given:
-            array = self._as_given(name)
-        else:
-            array = self._view(name)[0]
+        array = self.arrays[name] if name in self.program.given else self._view(name)[0]
         where = array.__array_interface__["data"][0]
         return where, array.strides[2] // array.itemsize, array.strides[1] // array.itemsize
-
-    def _as_given(self, name: str) -> Array:
-        return self.arrays[name]
 
     @property
     def totals(self) -> dict[str, Array]:
         """The sums over all steps, by name."""
-        found: dict[str, list[Array]] = {}
-        for total, sign, array, (n, k) in self.parts:
-            part = array.T[:n, :k]
-            found.setdefault(total.name, []).append(part if sign > 0 else -part)
-        return {
-            name: np.asfortranarray(functools.reduce(operator.add, parts))
-            for name, parts in found.items()
-        }
+        found: dict[str, Array] = {}
+        for part in self.parts:
+            value = part.value()
+            found[part.total] = found[part.total] + value if part.total in found else value
+        return found
+
+
+@dataclass
+class _Part:
+    """A term of a total: sign · Σ_t left⟨t⟩ right⟨t⟩ᵀ, (n, k), or the sum of the columns of `left`."""
+
+    total: str
+    sign: int
+    left: str
+    right: str
+    n: int
+    k: int
+    kind: int
+    number: int
+    room: Array = None
+    is_whole: bool = False
+
+    def value(self) -> Array:
+        found = self.room.T if self.is_whole else np.array(self.room.T[: self.n, : self.k], order="F")
+        return found if self.sign > 0 else -found
 
 
 def chunk_of(item: int) -> int:
@@ -391,7 +431,7 @@ def chunk_of(item: int) -> int:
 
 def _aligned(shape: tuple[int, ...], dtype: Any) -> Array:
     """Return an array of zeros that begins where a register does."""
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     whole = np.zeros(count * dtype.itemsize + BYTES, np.uint8)
     begin = -whole.__array_interface__["data"][0] % BYTES
     return whole[begin : begin + count * dtype.itemsize].view(dtype).reshape(shape)

@@ -144,7 +144,8 @@ class Source:
         yield "            for r in range(shard, number(running, t), shards):"
         for name, key in zip(lists, self.listed, strict=True):
             step, row = _variable(("step", key)), _variable(("row", key))
-            yield f"                put_number({name}, rows, t * {step} + r * {row})"
+            at = "s" if self._is_of_block(key) else "t"
+            yield f"                put_number({name}, rows, {at} * {step} + r * {row})"
         yield "                rows += 1"
         yield "        put_number(begins, last, rows)"
         if ahead or behind:
@@ -158,6 +159,10 @@ class Source:
             if behind:
                 yield "        row, count = 0, rows"
         yield from behind
+
+    def _is_of_block(self, key: str) -> bool:
+        buffer = self.program.where.get(key)
+        return buffer is not None and buffer.over == "block"
 
     def _pointed(self, what: Any) -> str:
         if what in _TABLES:
