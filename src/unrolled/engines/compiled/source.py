@@ -213,7 +213,7 @@ class Source:
         panel = self.number(("panel", *key))
         at_a, at_c = f"ahead({self.listing(operand)}, row)", f"ahead({self.listing(names[0])}, row)"
         yield f"product({a}, {at_a}, {W}, {self.size(operand)}, {c}, {at_c},"
-        yield f"        {wide}, count, {panel}, {more})"
+        yield f"        {wide}, count, {panel}, {int(more)})"
 
     def _pick(self, operand: str, weights: tuple[str, ...], names: tuple[str, ...]) -> Iterator[str]:
         """Labels pick columns of a weight."""

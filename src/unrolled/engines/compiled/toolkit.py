@@ -1,4 +1,8 @@
-"""Everything that a kernel's text calls, for one dtype: `toolkit(float32)` is what its names stand for."""
+"""Everything that a kernel's text calls, for one dtype.
+
+Vectors and elementary functions become part of a kernel. What is large and the same for all of them,
+SHARED, is compiled once, and is called where it is.
+"""
 
 import functools
 from typing import Any
@@ -12,6 +16,23 @@ from unrolled.engines.compiled.products import pack_function, pick_function, pro
 from unrolled.engines.compiled.totals import totals_function
 
 _PATIENCE = 2000  # looks at a counter before another thread may have this core
+_VECTORS = (
+    "pointer", "ahead", "number", "put_number", "load", "load_part", "store", "store_part", "first",
+    "put_first", "broadcast", "everywhere", "one_at", "less", "at_most", "where", "larger", "sum_of",
+    "largest_of",
+)  # fmt: skip
+
+# What is compiled once: its arguments, of which "pointer" points to numbers, "places" to whole ones.
+SHARED = {
+    "product": "a:pointer a_at:places b:pointer k c:pointer c_at:places wide rows panel more",
+    "pick": "labels:places labels_at:places weight:pointer step c:pointer c_at:places n rows",
+    "pack": "jobs:places count shard shards",
+    "totals": "jobs:places count running:places T spares:pointer places:places shard shards",
+}
+_MADE = {
+    "product": product_function, "pick": pick_function, "pack": pack_function,
+    "totals": totals_function,
+}  # fmt: skip
 
 
 @njit(error_model="numpy")  # type: ignore[untyped-decorator]
@@ -27,18 +48,29 @@ def meet(counter: Any, shards: int) -> None:
 
 
 @functools.cache
-def toolkit(dtype: str) -> dict[str, Any]:
-    """Return the names of a kernel's text."""
-    kind = {"float32": types.float32, "float64": types.float64}[dtype]
-    of = np.dtype(dtype).type
-    names = (
-        "pointer", "ahead", "number", "put_number", "load", "load_part", "store", "store_part", "first",
-        "put_first", "broadcast", "everywhere", "one_at", "less", "at_most", "where", "larger", "sum_of",
-        "largest_of",
-    )  # fmt: skip
+def toolkit(dtype: str, symbol: str) -> dict[str, Any]:
+    """Return the names of a kernel's text; `symbol` ends the names under which SHARED is to be found."""
+    kind, of = _kind(dtype), np.dtype(dtype).type
     return {
-        **{name: getattr(vectors, name) for name in names}, **vars(BY_DTYPE[kind]), "meet": meet,
-        "product": product_function(kind), "pick": pick_function(kind), "pack": pack_function(kind),
-        "totals": totals_function(kind), "LANES": vectors.lanes(kind), "nothing": of(0),
-        "INF": of(np.inf), "whole": np.int64(0),
+        **{name: getattr(vectors, name) for name in _VECTORS}, **vars(BY_DTYPE[kind]), "meet": meet,
+        **{n: types.ExternalFunction(f"{n}_{symbol}", signature(n, dtype)) for n in SHARED},
+        "LANES": vectors.lanes(kind), "nothing": of(0), "INF": of(np.inf), "whole": np.int64(0),
     }  # fmt: skip
+
+
+def shared(name: str, dtype: str) -> Any:
+    """Return a function of SHARED, to be compiled."""
+    return _MADE[name](_kind(dtype))
+
+
+def signature(name: str, dtype: str) -> Any:
+    """Return the types that a function of SHARED takes."""
+    kinds = {
+        "pointer": types.CPointer(_kind(dtype)), "places": types.CPointer(types.int64),
+        "": types.int64,
+    }  # fmt: skip
+    return types.void(*(kinds[given.partition(":")[2]] for given in SHARED[name].split()))
+
+
+def _kind(dtype: str) -> Any:
+    return {"float32": types.float32, "float64": types.float64}[dtype]

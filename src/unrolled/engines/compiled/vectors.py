@@ -61,7 +61,7 @@ class Vector(types.Type):  # type: ignore[misc]
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, of: Vector):
-        super().__init__(manager, of, _llvm(of))
+        super().__init__(manager, of, llvm_of(of))
 
 
 def lanes(dtype: Any) -> int:
@@ -74,12 +74,12 @@ def vector_of(dtype: Any) -> Vector:
     return Vector(dtype, lanes(dtype))
 
 
-def _llvm(vector: Vector) -> Any:
+def llvm_of(vector: Vector) -> Any:
     return ir.VectorType(_ELEMENTS[vector.dtype], vector.lanes)
 
 
-def _splat(builder: Any, vector: Vector, number: Value) -> Value:
-    kind = _llvm(vector)
+def splat(builder: Any, vector: Vector, number: Value) -> Value:
+    kind = llvm_of(vector)
     one = builder.insert_element(ir.Constant(kind, ir.Undefined), number, _I32(0))
     nowhere = ir.Constant(ir.VectorType(_I32, vector.lanes), [0] * vector.lanes)
     return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), nowhere)
@@ -88,7 +88,7 @@ def _splat(builder: Any, vector: Vector, number: Value) -> Value:
 @lower_cast(types.Float, Vector)  # type: ignore[untyped-decorator]
 @lower_cast(types.Integer, Vector)  # type: ignore[untyped-decorator]
 def _from_number(context: Any, builder: Any, of: Any, to: Vector, number: Value) -> Value:
-    return _splat(builder, to, context.cast(builder, number, of, to.dtype))
+    return splat(builder, to, context.cast(builder, number, of, to.dtype))
 
 
 def _operator(function: Callable[..., Any], name: str) -> None:
@@ -123,13 +123,25 @@ def _called(context: Any, builder: Any, name: str, result: Any, operands: Any) -
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), operands)
 
 
+def called(context: Any, builder: Any, name: str, vector: Vector, operands: Any) -> Value:
+    """Call a function of vectors that LLVM has."""
+    full = f"llvm.{name}.v{vector.lanes}{_NAMES[vector.dtype]}"
+    return _called(context, builder, full, llvm_of(vector), operands)
+
+
+def prefetched(context: Any, builder: Any, place: Value) -> None:
+    """Ask for what will soon be read."""
+    place = builder.bitcast(place, ir.IntType(8).as_pointer())
+    how = [_I32(0), _I32(3), _I32(1)]  # to read, into the nearest cache, data
+    _called(context, builder, "llvm.prefetch.p0", ir.VoidType(), [place, *how])
+
+
 def _named(name: str, count: int) -> Any:
     """Return a function of vectors that LLVM has."""
 
     def typed(vector: Vector) -> Any:
         def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-            full = f"llvm.{name}.v{vector.lanes}{_NAMES[vector.dtype]}"
-            return _called(context, builder, full, operands[0].type, operands)
+            return called(context, builder, name, vector, operands)
 
         return signature(vector, *[vector] * count), lower
 
@@ -208,7 +220,7 @@ def times_two_to(context: Any, a: Any, n: Any) -> Any:
     mantissa, bias = (23, 127) if a.dtype == types.float32 else (52, 1023)
 
     def lower(_: Any, builder: Any, __: Any, operands: Any) -> Value:
-        kind = _llvm(whole)
+        kind = llvm_of(whole)
 
         def constant(k: int) -> Value:
             return ir.Constant(kind, [k] * a.lanes)
@@ -233,7 +245,7 @@ def fraction_of(context: Any, a: Any) -> Any:
 
 
 def _taken_apart(a: Vector, exponent: bool) -> Any:
-    whole = _llvm(Vector(_WHOLE[a.dtype], a.lanes))
+    whole = llvm_of(Vector(_WHOLE[a.dtype], a.lanes))
     mantissa, one, root = (
         (23, 0x3F800000, 0x3F3504F3) if a.dtype == types.float32
         else (52, 0x3FF0000000000000, 0x3FE6A09E667F3BCD)
@@ -295,7 +307,7 @@ def put_number(context: Any, of: Any, i: Any, value: Any) -> Any:
 
 
 def _place(builder: Any, vector: Vector, of: Value, i: Value) -> Value:
-    return builder.bitcast(builder.gep(of, [i]), _llvm(vector).as_pointer())
+    return builder.bitcast(builder.gep(of, [i]), llvm_of(vector).as_pointer())
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -329,7 +341,7 @@ def first(context: Any, count: Any, like: Any) -> Any:
 
     def lower(_: Any, builder: Any, __: Any, operands: Any) -> Value:
         counted = ir.Constant(whole, list(range(vector.lanes)))
-        many = _splat(builder, Vector(types.int64, vector.lanes), operands[0])
+        many = splat(builder, Vector(types.int64, vector.lanes), operands[0])
         return builder.icmp_signed("<", counted, many)
 
     return signature(Vector(types.boolean, vector.lanes), types.int64, like), lower
@@ -341,7 +353,7 @@ def load_part(context: Any, of: Any, i: Any, mask: Any) -> Any:
     vector = vector_of(of.dtype)
 
     def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-        kind = _llvm(vector)
+        kind = llvm_of(vector)
         name = f"llvm.masked.load.v{vector.lanes}{_NAMES[vector.dtype]}.p0"
         place = _place(builder, vector, *operands[:2])
         aligned = _I32(of.dtype.bitwidth // 8)
@@ -375,7 +387,7 @@ def broadcast(context: Any, of: Any, i: Any) -> Any:
     vector = vector_of(of.dtype)
 
     def lower(_: Any, builder: Any, __: Any, operands: Any) -> Value:
-        return _splat(builder, vector, builder.load(builder.gep(operands[0], [operands[1]])))
+        return splat(builder, vector, builder.load(builder.gep(operands[0], [operands[1]])))
 
     return signature(vector, of, i), lower
 
@@ -386,7 +398,7 @@ def everywhere(context: Any, value: Any) -> Any:
     vector = vector_of(value)
 
     def lower(_: Any, builder: Any, __: Any, operands: Any) -> Value:
-        return _splat(builder, vector, operands[0])
+        return splat(builder, vector, operands[0])
 
     return signature(vector, value), lower
 
@@ -397,9 +409,9 @@ def one_at(context: Any, label: Any, j: Any, like: Any) -> Any:
     vector, whole = vector_of(like), Vector(types.int64, lanes(like))
 
     def lower(_: Any, builder: Any, __: Any, operands: Any) -> Value:
-        counted = ir.Constant(_llvm(whole), list(range(vector.lanes)))
-        wanted = _splat(builder, whole, builder.sub(*operands[:2]))
-        kind = _llvm(vector)
+        counted = ir.Constant(llvm_of(whole), list(range(vector.lanes)))
+        wanted = splat(builder, whole, builder.sub(*operands[:2]))
+        kind = llvm_of(vector)
         one, zero = (ir.Constant(kind, [float(x)] * vector.lanes) for x in (1, 0))
         return builder.select(builder.icmp_signed("==", counted, wanted), one, zero)
 
@@ -415,7 +427,7 @@ def _reduced(name: str, start: float | None) -> Any:
             found = _called(context, builder, full, element, [*first, *operands])
             if start is not None:
                 found.fastmath.add("reassoc")  # lanes are added in pairs, not one by one
-            return _splat(builder, vector, found)
+            return splat(builder, vector, found)
 
         return signature(vector, vector), lower
 
@@ -446,18 +458,6 @@ def put_first(context: Any, of: Any, i: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return signature(types.void, of, types.intp, vector), lower
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def fetch(context: Any, of: Any, i: Any) -> Any:
-    """Ask for what will soon be read."""
-
-    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-        place = builder.bitcast(builder.gep(operands[0], [operands[1]]), ir.IntType(8).as_pointer())
-        _called(context, builder, "llvm.prefetch.p0", ir.VoidType(), [place, _I32(0), _I32(3), _I32(1)])
-        return context.get_dummy_value()
-
-    return signature(types.void, of, types.intp), lower
 
 
 @intrinsic  # type: ignore[untyped-decorator]
