@@ -12,10 +12,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import llvmlite
 import llvmlite.binding
@@ -26,11 +25,9 @@ from unrolled.engines.compiled.toolkit import SHARED
 from unrolled.engines.compiled.vectors import target
 from unrolled.files import write_text
 
-Kernel = Callable[[Any, Any, int, int], None]
-
 _KERNEL = '''"""{title}: written by unrolled.engines.compiled.source, and compiled."""
 
-from numba import njit
+from numba import cfunc, types
 
 from unrolled.engines.compiled.toolkit import toolkit
 
@@ -40,8 +37,48 @@ globals().update(toolkit("{dtype}", "{symbol}"))
 {text}
 
 
-types = "void(int64[::1], int64[::1], int64, int64)"
-kernel = njit(types, nogil=True, cache={cache}, error_model="numpy")(kernel)
+places = types.CPointer(types.int64)
+kernel = cfunc(types.void(places, places, types.int64, types.int64), cache={cache})(kernel)
+'''
+_CONDUCTOR = '''"""What conducts kernels, compiled."""
+
+import numpy as np
+from numba import njit
+
+from unrolled.engines.compiled import threads
+from unrolled.engines.compiled.vectors import pointer
+
+whole = np.int64(0)
+
+
+def compiled(signature):
+    return njit(signature, nogil=True, cache={cache}, error_model="numpy")
+
+
+@compiled("void(int64)")
+def serve(box):
+    threads.serve(pointer(box, whole))
+
+
+@compiled("boolean(int64, int64, int64, int64, int64)")
+def hand_out(boxes, kernel, addresses, numbers, shares):
+    return threads.hand_out(pointer(boxes, whole), kernel, addresses, numbers, shares)
+
+
+@compiled("void(int64, int64, int64, int64, int64)")
+def first_share(boxes, kernel, addresses, numbers, shares):
+    threads.run_kernel(kernel, addresses, numbers, 0, shares)
+    threads.wait_for_all(pointer(boxes, whole), shares)
+
+
+@compiled("void(int64, int64, int64)")
+def alone(kernel, addresses, numbers):
+    threads.run_kernel(kernel, addresses, numbers, 0, 1)
+
+
+@compiled("void(int64, int64)")
+def wait_for_all(boxes, shares):
+    threads.wait_for_all(pointer(boxes, whole), shares)
 '''
 _SHARED = '''"""What kernels for {dtype} call, compiled."""
 
@@ -61,40 +98,50 @@ def {name}({given}):
 '''
 
 
+@dataclass(frozen=True)
+class Kernel:
+    """A compiled kernel: where it is, and the module that it lives as long as."""
+
+    address: int
+    module: ModuleType
+
+
 def build(title: str, text: str, dtype: str) -> Kernel:
     """Return the compiled kernel of a text, from disk where it has been compiled before."""
-    symbol = _ready(dtype)
-    folder = _folder()
-    whole = _KERNEL.format(
-        title=title, dtype=dtype, symbol=symbol, text=text, cache=folder is not None
-    )  # fmt: skip
-    kernel: Kernel = _load(title, whole, dtype, folder).kernel
-    return kernel
+    symbol, kept = _ready(dtype), _folder() is not None
+    whole = _KERNEL.format(title=title, dtype=dtype, symbol=symbol, text=text, cache=kept)
+    module = _load(f"{title} {dtype}", whole)
+    return Kernel(module.kernel.address, module)
+
+
+@functools.cache
+def conductor() -> ModuleType:
+    """Return the compiled functions that run kernels."""
+    return _load("conductor", _CONDUCTOR.format(cache=_folder() is not None))
 
 
 @functools.cache
 def _ready(dtype: str) -> str:
     """Make what kernels call ready; return what the names end with under which it is to be found."""
-    folder = _folder()
-    text = _SHARED.format(dtype=dtype)
+    text, kept = _SHARED.format(dtype=dtype), _folder() is not None
     for name, given in SHARED.items():
         names = ", ".join(each.partition(":")[0] for each in given.split())
-        text += _ONE_SHARED.format(name=name, dtype=dtype, given=names, cache=folder is not None)
-    module = _load("matrix products", text, dtype, folder)
-    symbol = f"{dtype}_{_digest('', dtype)}"
+        text += _ONE_SHARED.format(name=name, dtype=dtype, given=names, cache=kept)
+    module = _load(f"products {dtype}", text)
+    symbol = f"{dtype}_{_digest('')}"
     for name in SHARED:
         llvmlite.binding.add_symbol(f"{name}_{symbol}", getattr(module, name).address)
     return symbol
 
 
-def _load(title: str, text: str, dtype: str, folder: Path | None) -> ModuleType:
+def _load(title: str, text: str) -> ModuleType:
     """Write a text into its file, if it is not there, and import it, which compiles it or finds it."""
-    name = f"{re.sub(chr(92) + 'W+', '_', title)}_{dtype}_{_digest(text, dtype)}"
-    place = Path(folder or tempfile.mkdtemp()) / f"{name}.py"
+    name = f"{re.sub(chr(92) + 'W+', '_', title)}_{_digest(text)}"
+    place = (_folder() or Path(tempfile.mkdtemp())) / f"{name}.py"
     if not place.is_file():
         write_text(place, text)
     if not any(place.parent.glob(f"__pycache__/{name}.*.nbc")):
-        print(f"unrolled: compiling {title} for {dtype}, once", file=sys.stderr, flush=True)
+        _say_once()
     spec = importlib.util.spec_from_file_location(name, place)
     if spec is None or spec.loader is None:
         raise ImportError(f"{place} cannot be loaded")
@@ -102,6 +149,12 @@ def _load(title: str, text: str, dtype: str, folder: Path | None) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@functools.cache
+def _say_once() -> None:
+    text = "unrolled: compiling for this processor, which is done once and takes some seconds"
+    print(text, file=sys.stderr, flush=True)
 
 
 def _folder() -> Path | None:
@@ -114,8 +167,8 @@ def _folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
-def _digest(text: str, dtype: str) -> str:
-    said = (text, dtype, _own_files(), numba.__version__, llvmlite.__version__, sys.version, *target())
+def _digest(text: str) -> str:
+    said = (text, _own_files(), numba.__version__, llvmlite.__version__, sys.version, *target())
     return hashlib.sha256("\0".join(said).encode()).hexdigest()[:16]
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from unrolled.engines import Sequences
-from unrolled.engines.compiled import workers
 from unrolled.engines.compiled.building import Kernel
+from unrolled.engines.compiled.conducting import run_kernel
 from unrolled.engines.compiled.products import HIGH, LONG, WIDE, chunk
 from unrolled.engines.compiled.program import Buffer, Program
 from unrolled.engines.compiled.source import Source
@@ -46,6 +46,7 @@ class Run:
         self.number = {what: k for k, what in enumerate(source.numbers)}
         self.addresses = np.zeros(len(self.at), np.int64)
         self.numbers = np.zeros(len(self.number), np.int64)
+        self.tables = self.addresses.ctypes.data, self.numbers.ctypes.data
         self.arrays: dict[Any, Array] = {}  # everything whose address is known to the kernel
         self.buffers: dict[str, Array] = {}
         self.columns: dict[str, slice] = {}
@@ -208,14 +209,7 @@ class Run:
         self._begin(start)
         self._renew_totals()
         self.counter.fill(0)
-        kernel, addresses, numbers, shards = self.kernel, self.addresses, self.numbers, self.shards
-        if shards == 1:
-            kernel(addresses, numbers, 0, 1)
-        else:
-            workers.run(lambda share: kernel(addresses, numbers, share, shards), shards, self._give_up)
-
-    def _give_up(self) -> None:
-        self.counter[:] = 1 << 40
+        run_kernel(self.kernel.address, self.tables, self.shards, self.counter)
 
     def _put(self, kind: str, name: str, value: int) -> None:
         if (kind, name) in self.number:

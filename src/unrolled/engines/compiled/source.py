@@ -111,9 +111,9 @@ class Source:
     def _whole(self, ahead: list[str], loop: list[str], behind: list[str]) -> Iterator[str]:
         yield "def kernel(addresses, numbers, shard, shards):"
         for k, what in enumerate(self.numbers):
-            yield f"    {_variable(what)} = numbers[{k}]"
+            yield f"    {_variable(what)} = number(numbers, {k})"
         for k, what in enumerate(self.addresses):
-            yield f"    {self._pointed(what)} = pointer(addresses[{k}], {self._like(what)})"
+            yield f"    {self._pointed(what)} = pointer(number(addresses, {k}), {self._like(what)})"
         yield "    places = ahead(places, shard * span)"
         yield "    spares = ahead(spares, shard * spare)"
         yield ""

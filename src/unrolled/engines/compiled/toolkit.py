@@ -8,14 +8,14 @@ import functools
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from unrolled.engines.compiled import vectors
 from unrolled.engines.compiled.elementary import BY_DTYPE
 from unrolled.engines.compiled.products import pack_function, pick_function, product_function
+from unrolled.engines.compiled.threads import meet
 from unrolled.engines.compiled.totals import totals_function
 
-_PATIENCE = 2000  # looks at a counter before another thread may have this core
 _VECTORS = (
     "pointer", "ahead", "number", "put_number", "load", "load_part", "store", "store_part", "first",
     "put_first", "broadcast", "everywhere", "one_at", "less", "at_most", "where", "larger", "sum_of",
@@ -33,18 +33,6 @@ _MADE = {
     "product": product_function, "pick": pick_function, "pack": pack_function,
     "totals": totals_function,
 }  # fmt: skip
-
-
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
-def meet(counter: Any, shards: int) -> None:
-    """Wait until all cores are here."""
-    if shards > 1:
-        vectors.arrive(counter)
-        looked = 0
-        while vectors.arrived(counter) < shards:
-            looked += 1
-            if looked > _PATIENCE:
-                vectors.give_way()
 
 
 @functools.cache

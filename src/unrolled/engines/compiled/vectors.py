@@ -6,7 +6,6 @@ Arrays are seen through pointers, and places in them are counted in numbers.
 """
 
 import operator
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -458,36 +457,3 @@ def put_first(context: Any, of: Any, i: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return signature(types.void, of, types.intp, vector), lower
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def arrive(context: Any, counter: Any) -> Any:
-    """Add one to a counter that several cores see."""
-
-    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-        builder.atomic_rmw("add", operands[0], ir.IntType(64)(1), "seq_cst")
-        return context.get_dummy_value()
-
-    return signature(types.void, counter), lower
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def arrived(context: Any, counter: Any) -> Any:
-    """Return what a counter that several cores see is at now."""
-
-    def lower(_: Any, builder: Any, __: Any, operands: Any) -> Value:
-        return builder.load_atomic(operands[0], "seq_cst", 8)
-
-    return signature(types.int64, counter), lower
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def give_way(context: Any) -> Any:
-    """Let another thread run on this core."""
-    name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
-
-    def lower(context: Any, builder: Any, _: Any, __: Any) -> Value:
-        _called(context, builder, name, _I32, [])
-        return context.get_dummy_value()
-
-    return signature(types.void), lower
