@@ -20,7 +20,7 @@ BOX = 64  # whole numbers of a box; parts that different cores write to are in c
 TASK, WHAT, AWAKE, DONE = 0, 1, 16, 32
 _WHOLE = ir.IntType(64)
 _LOOKS = 64  # at a number that another core may change, before another thread may have this core
-_PATIENCE = 100  # times that, before a worker goes to sleep: some tenths of a millisecond
+_PATIENCE = 500  # times that, before a worker goes to sleep: half a millisecond
 
 
 @intrinsic  # type: ignore[untyped-decorator]

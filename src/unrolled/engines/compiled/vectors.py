@@ -160,21 +160,15 @@ def larger(context: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def smaller(context: Any, a: Any, b: Any) -> Any:
-    """Return the smaller of two, lane by lane; NaN where one is NaN."""
-    return _named("minimum", 2)(a if isinstance(a, Vector) else b)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def nearest(context: Any, a: Any) -> Any:
-    """Return the nearest whole number, lane by lane."""
-    return _named("rint", 1)(a)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
 def size(context: Any, a: Any) -> Any:
     """Return |a|."""
     return _named("fabs", 1)(a)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def with_sign_of(context: Any, a: Any, b: Any) -> Any:
+    """Return |a| with the sign of b."""
+    return _named("copysign", 2)(a)
 
 
 def _compared(how: str) -> Any:
@@ -214,21 +208,37 @@ def where(context: Any, mask: Any, a: Any, b: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def times_two_to(context: Any, a: Any, n: Any) -> Any:
-    """Return a · 2ⁿ for whole n with 2ⁿ a normal number: n goes into the exponent of a second factor."""
-    whole = Vector(_WHOLE[a.dtype], a.lanes)
-    mantissa, bias = (23, 127) if a.dtype == types.float32 else (52, 1023)
+    """Return a · 2ⁿ for whole n, rounded where it is no normal number."""
 
-    def lower(_: Any, builder: Any, __: Any, operands: Any) -> Value:
-        kind = llvm_of(whole)
-
-        def constant(k: int) -> Value:
-            return ir.Constant(kind, [k] * a.lanes)
-
-        exponent = builder.add(builder.fptosi(operands[1], kind), constant(bias))
-        factor = builder.bitcast(builder.shl(exponent, constant(mantissa)), operands[0].type)
-        return builder.fmul(operands[0], factor)
+    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
+        if BYTES == 64:
+            return _scaled(context, builder, a, *operands)
+        number, power = operands
+        half = called(context, builder, "rint", a, [_times(builder, a, power, 0.5)])
+        for part in (half, builder.fsub(power, half)):  # 2ⁿ alone may be no normal number
+            number = builder.fmul(number, _power_of_two(builder, a, part))
+        return number
 
     return signature(a, a, a), lower
+
+
+def _scaled(context: Any, builder: Any, a: Vector, number: Value, power: Value) -> Value:
+    """AVX-512 has an instruction for it."""
+    name = "llvm.x86.avx512.mask.scalef." + ("ps.512" if a.dtype == types.float32 else "pd.512")
+    every, how = ir.IntType(a.lanes)(-1), _I32(4)  # all lanes, rounded as usual
+    return _called(context, builder, name, number.type, [number, power, number, every, how])
+
+
+def _times(builder: Any, a: Vector, value: Value, factor: float) -> Value:
+    return builder.fmul(value, ir.Constant(llvm_of(a), [factor] * a.lanes))
+
+
+def _power_of_two(builder: Any, a: Vector, n: Value) -> Value:
+    """2ⁿ, a normal number: n is written where its exponent is."""
+    kind = llvm_of(Vector(_WHOLE[a.dtype], a.lanes))
+    mantissa, bias = (23, 127) if a.dtype == types.float32 else (52, 1023)
+    exponent = builder.add(builder.fptosi(n, kind), ir.Constant(kind, [bias] * a.lanes))
+    return builder.bitcast(builder.shl(exponent, ir.Constant(kind, [mantissa] * a.lanes)), n.type)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
