@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ _AXES = {
 }
 _LARGEST = 10**9  # a square matrix of it is the largest whose bytes can be counted
 REDUCTIONS = ("mean", "batch", "sum")
+_FEW = 10_000  # numbers up to which a product is fast, and wakes no thread
 
 
 _OTHER_AXES = {"2n_a": "hidden units of both directions", "n_e": "features of the embedding"}
@@ -53,16 +53,25 @@ def check_parameters(parameters: Mapping[str, Array], net: Architecture, dtype: 
     """Raise UnrolledError unless every parameter is there with its shape, its dtype, and finite."""
     if not isinstance(parameters, Mapping):
         raise UnrolledError(f"parameters is {type(parameters).__name__}: expected a dictionary")
-    for name in sorted(parameters.keys() ^ net.parameters.keys(), key=str):
+    known = net.parameters.keys()
+    for name in sorted(parameters.keys() ^ known, key=str) if parameters.keys() != known else ():
         what = "is missing" if name in net.parameters else "is not one of this network's"
         raise UnrolledError(f"parameter {name} {what}: expected {', '.join(net.parameters)}")
-    for name, (_, axes) in net.parameters.items():
-        value = parameters[name]
-        if type(value) is not np.ndarray or value.dtype != dtype:
-            came = value.dtype if type(value) is np.ndarray else type(value).__name__
-            raise UnrolledError(f"parameter {name} is {came}: expected an array of {dtype}")
-        _check_shape(f"parameter {name}", value, axes, net.axes)
-        _check_finite(f"parameter {name}", value, axes)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name, shape in net.shapes.items():
+            value = parameters[name]
+            right = type(value) is np.ndarray and value.dtype == dtype and value.shape == shape
+            if not (right and _sum_is_finite(value)):
+                _check_parameter(name, value, net, dtype)
+
+
+def _check_parameter(name: str, value: Any, net: Architecture, dtype: Any) -> None:
+    if type(value) is not np.ndarray or value.dtype != dtype:
+        came = value.dtype if type(value) is np.ndarray else type(value).__name__
+        raise UnrolledError(f"parameter {name} is {came}: expected an array of {dtype}")
+    axes = net.parameters[name][1]
+    _check_shape(f"parameter {name}", value, axes, net.axes)
+    _check_finite(f"parameter {name}", value, axes)
 
 
 def make_batch(
@@ -79,15 +88,16 @@ def make_batch(
     sizes = {**net.axes, "m": X.shape[1], "T": X.shape[2]}
     zero = np.zeros((sizes["n_a"], sizes["m"]), dtype, order="F")
     initial = dict.fromkeys(net.states, zero) | _states(net, state, sizes, dtype, "state")
-    batch = Batch(X, initial, many_to_one=many_to_one)
+    share = None
     if Y is not None:
         Y = _array("Y", Y)
         many_to_one = Y.ndim == (1 if Y.dtype.kind in "iu" else 2)
         Y = _without_padding(Y, over, 3, -1)
         Y, has_target = _targets(net.step, Y, sizes, dtype, last)
         share = _share(has_target if over is None else has_target & ~over, reduction, dtype)
-        batch = Batch(X, initial, Y, share, many_to_one)
-    batch = replace(batch, dropped=_dropped(net, sizes, dtype, dropout_seed))
+    batch = Batch(
+        X, initial, Y, share, many_to_one, dropped=_dropped(net, sizes, dtype, dropout_seed)
+    )
     return batch if over is None else batch.sorted_by_length(last + 1)
 
 
@@ -369,6 +379,8 @@ def _array(name: str, value: Any) -> Array:
 
 def _check_shape(name: str, value: Array, axes: Shape, sizes: Sizes) -> None:
     expected = tuple(sizes.get(str(axis), axis) for axis in axes)
+    if value.shape == expected and 0 not in expected:
+        return
     fits = value.ndim == len(axes) and all(
         isinstance(size, str) or came == size
         for came, size in zip(value.shape, expected, strict=True)
@@ -386,13 +398,21 @@ def _check_shape(name: str, value: Array, axes: Shape, sizes: Sizes) -> None:
 
 def _check_finite(name: str, value: Array, axes: Shape) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
-        if math.isfinite(np.add.reduce(value, axis=None)):  # one pass, and no thread is woken for it
+        if _sum_is_finite(value):
             return
     if not np.isfinite(value).all():
         where = np.argwhere(~np.isfinite(value))[0]
         raise UnrolledError(
             f"{name} is {value[tuple(where)]} at {_place(where, axes)}: expected finite numbers"
         )
+
+
+def _sum_is_finite(value: Array) -> bool:
+    """Whether all numbers are finite, seen in one pass; False, too, where a sum of them overflows."""
+    if value.size > _FEW:
+        return math.isfinite(np.add.reduce(value, axis=None))
+    flat = value.ravel(order="K")
+    return math.isfinite(flat.dot(flat))
 
 
 def _place(where: Any, axes: Shape) -> str:

@@ -75,6 +75,12 @@ class Architecture:
         return {**self.sizes, "2n_a": 2 * self.sizes["n_a"], "n_e": self.embedding or 0}
 
     @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each parameter in numbers."""
+        sizes = {"1": 1, **self.axes}
+        return {n: tuple(sizes[str(a)] for a in axes) for n, (_, axes) in self.parameters.items()}
+
+    @cached_property
     def parameters(self) -> dict[str, tuple[str, Shape]]:
         """For each parameter its name within its part, and its shape in symbols."""
         found: dict[str, tuple[str, Shape]] = {}
@@ -295,5 +301,6 @@ def _prefix(key: str) -> str:
     return "" if key in ("embedding", "head") else key
 
 
+@functools.cache  # for the same set, which knows its hash
 def _with(keep: frozenset[str] | None, name: str) -> frozenset[str] | None:
     return None if keep is None else keep | {name}

@@ -42,6 +42,11 @@ class Stage:
         }
 
     @cached_property
+    def taken(self) -> frozenset[str]:
+        """The gradients that come to the stage from outside at each step."""
+        return frozenset(self.upstream.keys() - {f"d{s}_next" for s in self.states})
+
+    @cached_property
     def needed(self) -> frozenset[str]:
         """The names that the backward asks for: what a run has to keep."""
         return frozenset(name for part in self.undone for name in arguments(part.backward))

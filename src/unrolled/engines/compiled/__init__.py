@@ -21,6 +21,7 @@ from unrolled.one_hot import OneHot
 
 Array = Any
 Made = tuple[Program, Source, Kernel]
+_LABELLED = ("x", "y")  # what may be given as labels
 _MADE: weakref.WeakKeyDictionary[Stage, dict[Any, Made | None]] = weakref.WeakKeyDictionary()
 
 
@@ -45,10 +46,13 @@ def backward(
     memory: dict[str, Any] | None = None,
 ) -> tuple[Kept, dict[str, Array]]:  # fmt: skip
     """Go back over a run, as the reference engine does; shares of single steps are not kept."""
-    taken = stage.upstream.keys() - {f"d{s}_next" for s in stage.states}
-    added = frozenset(n for n in upstream if not n.endswith("_T") and n not in taken)
-    given = {**sequences.given, **kept.arrays, **{name: upstream[name] for name in taken}}
-    given |= {f"up.{name}": upstream[name] for name in added}
+    taken = stage.taken
+    added = frozenset([n for n in upstream if n not in taken and not n.endswith("_T")])
+    given = {**sequences.given, **kept.arrays}
+    for name in taken:
+        given[name] = upstream[name]
+    for name in added:
+        given[f"up.{name}"] = upstream[name]
     made = _made(stage, "backward", keep, added, given, parameters)
     if made is None:
         return fallback.backward(stage, parameters, sequences, kept, upstream, keep, memory)
@@ -64,7 +68,7 @@ def _made(
     given: Mapping[str, Array], parameters: Mapping[str, Array],
 ) -> Made | None:  # fmt: skip
     """Return the kernel of a stage, compiled at its first use; None where there is none."""
-    labels = tuple(name for name in ("x", "y") if isinstance(given.get(name), OneHot))
+    labels = tuple(n for n in _LABELLED if n in given and type(given[n]) is OneHot)
     dtype = next(iter(parameters.values())).dtype
     found = _MADE.get(stage)
     if found is None:

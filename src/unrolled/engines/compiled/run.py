@@ -360,22 +360,26 @@ class Run:
         self._put_address("sums_at", jobs)
         self.numbers[self.number["sums"]] = len(self.parts)
         self.located: dict[str, Any] = {}
+        self.renewed = [(job, p) for job, p in zip(jobs, self.parts, strict=False) if p.is_whole]
+        self.summed_up: dict[str, list[int]] = {}  # where in the table it is said where a quantity is
+        for k, part in enumerate(self.parts):
+            for at, name in ((0, part.left), (4, part.right)):
+                if name:
+                    self.summed_up.setdefault(name, []).extend(range(k * JOB + at, k * JOB + at + 3))
 
     def _renew_totals(self) -> None:
         """Say where the quantities are that are summed up; what is handed out whole is a new array."""
-        for job, part in zip(self.jobs, self.parts, strict=False):
-            for at, name in ((0, part.left), (4, part.right)):
-                if name and self.located.get(name) is not self.given.get(name, self):
-                    where, step, row = self._located(name)
-                    job[at : at + 3] = where, step, row
-            if part.is_whole:
-                part.room = self._room_for(part.n, part.k, bool(part.right))
-                job[8] = part.room.__array_interface__["data"][0]
+        for name, places in self.summed_up.items():
+            array = self.given.get(name, self)
+            if self.located.get(name) is not array:
+                self.located[name] = array
+                self.jobs.ravel()[places] = self._located(name) * (len(places) // 3)
+        for job, part in self.renewed:
+            part.room = self._room_for(part.n, part.k, bool(part.right))
+            job[8] = part.room.__array_interface__["data"][0]
+        for part in self.parts:
             if (part.kind == LABELS and part.k > FEW) or not self.all_run:
                 part.room[...] = 0
-        for part in self.parts:
-            for name in (part.left, part.right):
-                self.located[name] = self.given.get(name, self)
 
     def _room_for(self, n: int, k: int, product: bool) -> Array:
         """Room for (n, k) transposed, as the tiles fill it: whole registers, and whole tiles."""

@@ -41,7 +41,7 @@ def backward(
     memory: dict[str, Any] | None = None,
 ) -> tuple[Kept, dict[str, Array]]:  # fmt: skip
     """Go back over a run, as the reference engine does; shares of single steps are not kept."""
-    taken = stage.upstream.keys() - {f"d{s}_next" for s in stage.states}
+    taken = stage.taken
     added = frozenset(n for n in upstream if not n.endswith("_T") and n not in taken)
     program = _program(stage, "backward", keep, added, sequences.m == 1)
     workspace = _workspace(program, parameters, sequences, memory)
