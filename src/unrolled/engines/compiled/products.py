@@ -25,6 +25,15 @@ def chunk(dtype: Any) -> int:
     return max(lanes(dtype), HIGH)
 
 
+@njit(error_model="numpy")  # type: ignore[untyped-decorator]
+def divided(wide, most):
+    """Return into how many panels so many registers are divided, how wide these are at least, and how many
+    are one wider: as even as can be, for a narrow panel takes nearly as long as a wide one.
+    """
+    panels = (wide + most - 1) // most
+    return panels, wide // panels, wide % panels
+
+
 def _tiles(dtype: Any, rows: int, widths: range, packed: int = 0) -> Any:
     """Return the function that runs the tile of a width: tiles(wide, …)."""
     given = "a, b, k, c, c_step, more" if packed else "a, a_at, b, k, c, c_at, more"
@@ -60,8 +69,10 @@ def product_function(dtype: Any) -> Any:
 
     @njit(error_model="numpy")  # type: ignore[untyped-decorator]
     def product(a, a_at, b, k, c, c_at, wide, rows, panel, more):
-        for begin in range(0, wide, panel):
-            width = min(panel, wide - begin)
+        panels, least, wider = divided(wide, panel)
+        begin = 0
+        for p_panel in range(panels):
+            width = least + (p_panel < wider)
             b_panel, c_panel = ahead(b, begin * k * L), ahead(c, begin * L)
             if panel == LONG:
                 for q in range(rows):
@@ -71,6 +82,7 @@ def product_function(dtype: Any) -> Any:
                     inner, again = min(INNER, k - p), more != 0 or p > 0
                     b_part, a_part = ahead(b_panel, p * width * L), ahead(a, p)
                     tall(width, a_part, a_at, b_part, inner, c_panel, c_at, rows, again)
+            begin += width
 
     return product
 
@@ -135,8 +147,14 @@ def pack_function(dtype: Any) -> Any:
             columns, begin, wide, panel = number(of, 4), number(of, 5), number(of, 6), number(of, 8)
             for v in range(shard, (columns + L - 1) // L, shards):
                 at = begin + v
-                width = min(panel, wide - at // panel * panel)
-                place = (at // panel * panel * k + at % panel) * L
+                _, width, wider = divided(wide, panel)
+                behind = wider * (width + 1)  # the first register of a narrow panel
+                if at < behind:
+                    width += 1
+                    begins = at // width * width
+                else:
+                    begins = behind + (at - behind) // width * width
+                place = (begins * k + at - begins) * L
                 to = pointer(number(of, 7) + place * size, nothing)
                 source = pointer(number(of, 0) + v * L * column_step * size, nothing)
                 if column_step == 1:

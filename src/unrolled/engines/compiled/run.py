@@ -137,7 +137,7 @@ class Run:
         spare = COLUMNS * (WIDE * self.lanes + -(-most // chunk_of(self.item)) * chunk_of(self.item))
         back = self.sequences.reverse == (self.program.direction == "forward")
         fixed = {
-            "T": self.T, "start": 0, "stop": self.T, "begin": self.T - 1 if back else 0,
+            "m": self.m, "T": self.T, "start": 0, "stop": self.T, "begin": self.T - 1 if back else 0,
             "stride": -1 if back else 1, "steps": steps, "room": room, "span": -(-span // 8) * 8,
             "spare": -(-spare // 64) * 64,
         }  # fmt: skip
@@ -190,6 +190,7 @@ class Run:
         running = self.sequences.running
         self.running = np.array((self.m,) * self.T if running is None else running, np.int64)
         self.all_run = bool(self.running.all())
+        self.numbers[self.number["apart"]] = running is not None
         self._put_address("running", self.running)
 
     # what a run is given

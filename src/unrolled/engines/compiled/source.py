@@ -20,7 +20,10 @@ _SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 _CALLS = {"tanh", "exp", "log", "log1p", "less", "at_most", "where"}
 _NAMED = {"tanh", "sigmoid"}  # functions of `unrolled.functions` that are called by their names
 # Numbers and addresses that every kernel has.
-_FIXED = ("T", "start", "stop", "begin", "stride", "steps", "packs", "sums", "room", "span", "spare")
+_FIXED = (
+    "m", "T", "start", "stop", "begin", "stride", "steps", "apart", "packs", "sums", "room", "span",
+    "spare",
+)  # fmt: skip
 _TABLES = ("running", "places", "packs_at", "sums_at", "spares", "counter")
 _WHOLE = frozenset(_TABLES) - {"spares"}  # those that point to whole numbers
 
@@ -132,6 +135,11 @@ class Source:
     def _blocks(self, ahead: list[str], loop: list[str], behind: list[str]) -> Iterator[str]:
         lists = [f"at_{self.word(key)}" for key in self.listed]
         yield ""
+        yield "    # The sequences of this core: every so manieth, where they have lengths, else neighbours."
+        yield "    own, end, next = shard, m, shards"
+        yield "    if apart == 0:"
+        yield "        own, end, next = m * shard // shards, m * (shard + 1) // shards, 1"
+        yield ""
         yield "    # Where the rows of a block are: those of the sequences that run, step after step."
         yield "    begins = places"
         for k, name in enumerate(lists):
@@ -141,7 +149,7 @@ class Source:
         yield "        for s in range(last):"
         yield "            t = begin + stride * (block + s)"
         yield "            put_number(begins, s, rows)"
-        yield "            for r in range(shard, number(running, t), shards):"
+        yield "            for r in range(own, min(end, number(running, t)), next):"
         for name, key in zip(lists, self.listed, strict=True):
             step, row = _variable(("step", key)), _variable(("row", key))
             at = "s" if self._is_of_block(key) else "t"

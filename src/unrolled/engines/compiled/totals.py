@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from unrolled.engines.compiled.products import HIGH, WIDE, chunk, packed_tiles
+from unrolled.engines.compiled.products import HIGH, WIDE, chunk, divided, packed_tiles
 from unrolled.engines.compiled.vectors import (
     ahead, everywhere, first, lanes, load, load_part, number, one_at, pointer, put_number, store,
 )  # fmt: skip
@@ -66,16 +66,20 @@ def totals_function(dtype: Any) -> Any:
                     store(to, (q * width + w) * L, load_part(left, number(places, q) + j, mask))
 
     @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def add_product(left, n_left, places, right, n_right, count, total, step, more, own, shard, shards):
-        wide = (n_left + L - 1) // L
-        panels = (wide + WIDE - 1) // WIDE
-        for panel in range(panels * shard // shards, panels * (shard + 1) // shards):
-            begin = panel * WIDE
-            width = min(WIDE, wide - begin)
-            pack_left(left, begin * L, n_left, width, places, count, own)
-            for i in range(0, n_right, HIGH):
-                a = ahead(right, i // CHUNK * CHUNK * count + i % CHUNK)
-                tiles(width, a, own, count, ahead(total, i * step + begin * L), step, more)
+    def add_product(left, n_left, places, right, n_right, count, total, step, more, own, turn, shard, shards):
+        """Add to the panels whose turn it is; return whose turn is next."""
+        panels, least, wider = divided((n_left + L - 1) // L, WIDE)
+        begin = 0
+        for panel in range(panels):
+            width = least + (panel < wider)
+            if turn % shards == shard:
+                pack_left(left, begin * L, n_left, width, places, count, own)
+                for i in range(0, n_right, HIGH):
+                    a = ahead(right, i // CHUNK * CHUNK * count + i % CHUNK)
+                    tiles(width, a, own, count, ahead(total, i * step + begin * L), step, more)
+            begin += width
+            turn += 1
+        return turn
 
     @njit(error_model="numpy")  # type: ignore[untyped-decorator]
     def add_sum(left, n, places, count, total, more, shard, shards):
@@ -113,7 +117,7 @@ def totals_function(dtype: Any) -> Any:
                 else:
                     t += 1
                     r = 0
-            there = -1
+            there, turn = -1, 0
             for job in range(count if q else 0):
                 of = ahead(jobs, JOB * job)
                 left, n_left = pointer(number(of, 0), nothing), number(of, 3)
@@ -135,9 +139,10 @@ def totals_function(dtype: Any) -> Any:
                             pack_labels(pointer(number(of, 4), whole), n_right, right_at, q, packed)
                         else:
                             pack_right(pointer(number(of, 4), nothing), n_right, right_at, q, packed)
-                    add_product(
-                        left, n_left, left_at, packed, n_right, q, total, step, more, own, shard, shards
-                    )
+                    turn = add_product(
+                        left, n_left, left_at, packed, n_right, q, total, step, more, own, turn, shard,
+                        shards,
+                    )  # fmt: skip
             more = True
 
     return totals
