@@ -13,11 +13,14 @@ from typing import Any
 from unrolled.engines import Kept, Sequences
 from unrolled.engines import numpy as fallback
 from unrolled.engines.compiled.building import Kernel, build
+from unrolled.engines.compiled.chain import Chain
 from unrolled.engines.compiled.program import Program, UnsupportedError
 from unrolled.engines.compiled.run import Run
 from unrolled.engines.compiled.source import Source
 from unrolled.equations.step import Stage
 from unrolled.one_hot import OneHot
+
+__all__ = ["Chain", "backward", "forward"]
 
 Array = Any
 Made = tuple[Program, Source, Kernel]

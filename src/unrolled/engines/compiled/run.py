@@ -50,7 +50,8 @@ class Run:
         self.arrays: dict[Any, Array] = {}  # everything whose address is known to the kernel
         self.buffers: dict[str, Array] = {}
         self.columns: dict[str, slice] = {}
-        self.given: dict[str, Array] = {}
+        self.given: dict[str, Array] = {}  # what came, by name: arrays, OneHot, parameters
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self.views: dict[str, Array] = {}
         self.packs: Array = None
         self.work = self._work()
@@ -261,7 +262,7 @@ class Run:
         return jobs
 
     def _put_given(self, name: str, array: Array) -> None:
-        self.given[name] = array
+        self.given[name], self.shapes[name] = array, array.shape
         if isinstance(array, OneHot):
             array = np.asarray(array.labels, np.int64)[None]
         elif array.dtype != self.dtype:
