@@ -27,7 +27,7 @@ bench: .venv/installed-bench
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Unrolled needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable ".[data]"
+	$(BIN)/python -m pip install --quiet --editable ".[data,compiled]"
 	touch $@
 
 .venv/installed-test: .venv/installed
@@ -38,10 +38,7 @@ bench: .venv/installed-bench
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@
 
-.venv/installed-page: # the script of `unrolled explain`'s page, from web/: needs Node
-	cd web && npm ci && npm run build
-
-bench: .venv/installed
+.venv/installed-bench: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	touch $@
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.batch import Batch
-from unrolled.engines import load_engine
+from unrolled.engines import chosen_engine, load_engine
 from unrolled.equations.step import Step, build_step
 from unrolled.equations.table import record
 from unrolled.errors import UnrolledError, number_below_one, whole_number
@@ -66,7 +66,7 @@ class Network:
         self.dtype = real_dtype(dtype)
         self.seed = whole_number("seed", seed, 0)
         self.engine_name = engine
-        load_engine(engine)
+        chosen_engine(engine)  # said at once where it cannot be had
         self.parameters = initial_parameters(self.architecture, self.seed, self.dtype)
         self._memory: list[Memory] = []
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.benchmark.cases import Answer, Problem
-from unrolled.engines import load_engine
+from unrolled.engines import chosen_engine
 
 TOLERANCE = {"float64": 1e-9, "float32": 2e-3}  # relative to the largest entry of a tensor
 
@@ -28,7 +28,7 @@ class Contender:
 
 def engine_title(engine: str) -> str:
     """Return what an engine is called in a report: "auto" is the one it stands for."""
-    return f"unrolled {load_engine(engine).__name__.rpartition('.')[-1]}"
+    return f"unrolled {chosen_engine(engine)}"
 
 
 def ours(problem: Problem, engine: str) -> Contender:

@@ -23,7 +23,7 @@ from unrolled.cells import load_cell
 from unrolled.cli import options
 from unrolled.cli.output import say
 from unrolled.errors import UnrolledError
-from unrolled.threads import usual_threads
+from unrolled.threads import limited, usual_threads
 
 _DTYPES = ("float32", "float64")
 
@@ -68,7 +68,7 @@ def command(
     cases = list(dict.fromkeys(Case(cell, dtype=dtype, **sizes) for cell, dtype, sizes in asked))
     threads = threads or usual_threads()
     there, versions, missing = _peers(threads)
-    with threadpool_limits(limits=threads):
+    with threadpool_limits(limits=threads), limited(threads):
         gap = PAUSE if pause else 0.0
         peaks = measure_peaks(list(dict.fromkeys(dtypes)), there, gap)
         rows = _measured(cases, lambda case: measure(case, engines, there, seconds, gap))

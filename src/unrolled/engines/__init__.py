@@ -5,7 +5,7 @@ layer and direction, or what stands above it) over sequences, `backward` goes ba
 """
 
 import functools
-import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from typing import Any
 from unrolled.errors import UnrolledError
 
 Array = Any
+_COMPILER = ("numba", "platformdirs")  # what the compiled engine needs
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,26 @@ def engine_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
-@functools.cache
-def load_engine(name: str) -> ModuleType:
-    """Return the engine `name`; "auto" is the fastest that there is.
+def chosen_engine(name: str) -> str:
+    """Return the name of an engine; "auto" is the fastest that there is. Nothing is imported.
 
-    Raises UnrolledError where there is no such engine.
+    Raises UnrolledError where there is no such engine, or where it lacks a package.
     """
+    there = all(importlib.util.find_spec(package) is not None for package in _COMPILER)
     if name == "auto":
-        name = "numpy"
-    if name not in engine_names():
+        return "compiled" if there else "numpy"
+    if not isinstance(name, str) or name not in engine_names():
         raise UnrolledError(
             f"engine {name!r} is not known: expected 'auto', {', '.join(map(repr, engine_names()))}"
         )
-    return importlib.import_module(f"{__name__}.{name}")
+    if name == "compiled" and not there:
+        raise UnrolledError(
+            "engine 'compiled' needs Numba, which is not installed: pip install 'unrolled[compiled]'"
+        )
+    return name
+
+
+@functools.cache
+def load_engine(name: str) -> ModuleType:
+    """Return the engine of a name, as `chosen_engine` understands it, ready to run."""
+    return importlib.import_module(f"{__name__}.{chosen_engine(name)}")
