@@ -81,7 +81,7 @@ def problem_for(plan, seed, **changed):
     one_hot = lambda n: np.eye(n)[rng.integers(n, size=(m, T))].transpose(2, 0, 1).copy()  # noqa: E731
     return Problem(
         "plain", plan.cell, sizes, one_hot(n_x) if plan.labels else rng.standard_normal((n_x, m, T)),
-        one_hot(n_y), {s: rng.standard_normal((n_a, m)) / 2 for s in "ac"[: len(net.step.states)]},
+        one_hot(n_y), {s: rng.standard_normal((n_a, m)) / 2 for s in "ac"[: len(net.architecture.step.states)]},
         {n: rng.standard_normal(v.shape) / 2 for n, v in net.parameters.items()},
         rng.standard_normal((n_a, m, T)), seed, plan.labels,
     )  # fmt: skip

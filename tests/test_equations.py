@@ -49,7 +49,7 @@ def _cell(tmp_path, **changed):
 def test_the_table_is_what_the_engine_computes(cell, activation, output, loss):
     """Every equation, evaluated from its printed operands, gives the engine's own number."""
     p = problem(cell, activation, output, loss)
-    table, tape = record(p.net.step), p.net.tape(*p.arguments)
+    table, tape = record(p.net.architecture.step), p.net.tape(*p.arguments)
     for t in range(tape.batch.T):
         known = p.net.parameters | tape[t]
         for equation in (*table.of("forward"), *table.of("backward")):
@@ -71,7 +71,7 @@ def test_the_table_is_what_the_engine_computes(cell, activation, output, loss):
 @pytest.mark.parametrize(("cell", "activation"), list(cells()))
 def test_shapes_on_symbols_are_shapes_of_arrays(cell, activation):
     p = problem(cell, activation)
-    table, tape = record(p.net.step), p.net.tape(*p.arguments)
+    table, tape = record(p.net.architecture.step), p.net.tape(*p.arguments)
     sizes = p.net.sizes | {"m": 7}
     for equation in (*table.of("forward"), *table.of("backward")):
         shape = tuple(sizes.get(axis, axis) for axis in equation.shape)

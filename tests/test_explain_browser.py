@@ -248,7 +248,7 @@ def changed(explanation, edited, i, j, value):
     for parameter in net.parameters:
         net.parameters[parameter] = given[parameter, None]
     X, Y = (np.stack([given[n, t] for t in range(explanation.T)], axis=-1) for n in "xy")
-    state = {s: given[f"{s}0", None] for s in net.step.states}
+    state = {s: given[f"{s}0", None] for s in net.architecture.step.states}
     batch = net.batch(X, np.zeros(Y.shape[1:], int), state)  # targets may be no one-hot columns
     run = net.run(replace(batch, Y=Y), None)
     return Explanation(net, Tape(run, *run.backward({}, None, inputs=True)))

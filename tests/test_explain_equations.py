@@ -125,7 +125,7 @@ def test_what_is_left_out_is_what_truncated_backpropagation_leaves_out():
 def test_how_a_loss_depends_on_a_state_is_the_gradient_of_what_comes_after_it(cell):
     one = problem(cell)
     explanation = explain(one.net, one.X, one.Y, one.state)
-    states = one.net.step.states
+    states = one.net.architecture.step.states
     for s in range(explanation.T):
         for t in range(s):
             later = one.Y[:, t + 1 :].copy()

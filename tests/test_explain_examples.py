@@ -99,7 +99,7 @@ def test_npz(tmp_path):
     path = tmp_path / "example.npz"
     np.savez(path, x=np.ones((2, 1, 3)), cell="lstm", W_fa=np.eye(3), seed=np.int64(4))
     explanation = read_example(str(path))
-    assert explanation.net.step.cell.name == "lstm"
+    assert explanation.net.architecture.step.cell.name == "lstm"
     np.testing.assert_array_equal(explanation.value("W_fa", None), np.eye(3))
 
 

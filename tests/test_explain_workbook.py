@@ -187,7 +187,7 @@ def explained_again(explanation, given):
     for name, parameter in net.parameters.items():
         parameter[...] = given[name, None]
     X, Y = (np.stack([given[n, t] for t in range(explanation.T)], axis=-1) for n in ("x", "y"))
-    state = {s: given[f"{s}0", None] for s in net.step.states}
+    state = {s: given[f"{s}0", None] for s in net.architecture.step.states}
     return explain(net, X, Y, state, explanation.reduction)
 
 

@@ -71,7 +71,7 @@ def test_a_cell_file_runs_on_tensors(cell, activation):
         known = {name: leaves[name] for name in p.net.parameters}
         known |= {f"{s}_prev": value for s, value in state.items()} | {"x": leaves["x"][:, :, t]}
         omega = torch.tensor((p.Y[None, :, t] >= 0) / (p.Y >= 0).sum())
-        computed = p.net.step.whole.forward(known | {"y": y[:, t].T, "omega": omega})
+        computed = p.net.architecture.step.whole.forward(known | {"y": y[:, t].T, "omega": omega})
         state, loss = {s: computed[s] for s in state}, loss + computed["loss"]
     loss.backward()
     for name, leaf in leaves.items():

@@ -74,7 +74,7 @@ def test_any_upstream(cell, activation, output, engine):
     p = problem(cell, activation, output, engine=engine)
     run = p.net.forward(p.X, p.state)
     random = np.random.default_rng(9)
-    names = ["y_hat", "z_y", *p.net.step.states]
+    names = ["y_hat", "z_y", *p.net.architecture.step.states]
     upstream = {name: random.standard_normal(run[name].shape) for name in names}
     final = {s: random.standard_normal(v.shape) for s, v in run.state.items()}
     gradients = p.net.backward(run, {**upstream, "state": final}, inputs=True)

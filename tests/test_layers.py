@@ -118,17 +118,17 @@ def test_a_batch_of_lengths_is_its_sequences_one_by_one(cell, options, last, eng
 def test_the_backward_direction_is_the_forward_one_on_reversed_input(cell, lengths, engine):
     p = problem(cell, bidirectional=True, lengths=lengths, engine=engine, T=5, output="linear")
     one = problem(cell, engine=engine, T=5, output="linear")
-    for name in one.net.step.recurrence.parameters:
+    for name in one.net.architecture.step.recurrence.parameters:
         one.net.parameters[name] = p.net.parameters[f"layer0.backward.{name}"].copy()
     ends = np.full(7, 5) if p.lengths is None else p.lengths
     turned = np.zeros_like(p.X)
     for k, end in enumerate(ends):
         turned[:, k, :end] = p.X[:, k, :end][:, ::-1]
-    state = {s: p.state[f"layer0.backward.{s}"] for s in one.net.step.states}
+    state = {s: p.state[f"layer0.backward.{s}"] for s in one.net.architecture.step.states}
     both, alone = p.net.forward(p.X, p.state, p.lengths), one.net.forward(turned, state, p.lengths)
     for k, end in enumerate(ends):
         assert_close(both["layer0.backward.a"][:, k, :end][:, ::-1], alone["a"][:, k, :end], 13)
-    for s in one.net.step.states:
+    for s in one.net.architecture.step.states:
         assert_close(both.state[f"layer0.backward.{s}"], alone.state[s], 13)
     assert np.array_equal(both["a"][:5], both["layer0.forward.a"])
     assert np.array_equal(both["a"][5:], both["layer0.backward.a"])
@@ -183,7 +183,8 @@ def test_any_upstream(cell, options, engine):
         arrays = {"a": moved.outputs, **moved.kept["head"].arrays}
         for sweep in p.net.architecture.every_sweep:
             arrays |= {
-                f"{sweep.prefix}{s}": moved.kept[sweep.prefix].arrays[s] for s in p.net.step.states
+                f"{sweep.prefix}{s}": moved.kept[sweep.prefix].arrays[s]
+                for s in p.net.architecture.step.states
             }
         terms = [
             np.sum(upstream[n] * np.where(over, 0, moved.batch.as_given(arrays[n]))) for n in names

@@ -268,11 +268,11 @@ def test_training_keeps_only_what_the_backward_asks_for(cell, activation, engine
 
     monkeypatch.setattr(p.net.engine, "backward", spy)
     p.net.loss_and_gradients(*p.arguments)
-    asked = set(inspect.signature(p.net.step.cell.backward).parameters)
-    forward, backward_too = held[p.net.step.recurrence]
-    assert forward <= asked | {*p.net.step.states}
+    asked = set(inspect.signature(p.net.architecture.step.cell.backward).parameters)
+    forward, backward_too = held[p.net.architecture.step.recurrence]
+    assert forward <= asked | {*p.net.architecture.step.states}
     assert not backward_too
-    assert held[p.net.step.head] == ({"y_hat"}, {"da_y"})
+    assert held[p.net.architecture.step.head] == ({"y_hat"}, {"da_y"})
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

@@ -14,7 +14,7 @@ GATES = {"lstm": "ifco", "gru_reset_after": "ruc"}  # the order PyTorch stacks t
 def run(p: Problem) -> dict[str, np.ndarray]:
     """Return loss, y_hat, a, final states and all gradients, in our notation."""
     net, leaves = p.net, _leaves(p)
-    cell, g = net.step.cell.name, net.step.activation
+    cell, g = net.architecture.step.cell.name, net.architecture.step.activation
     if cell in GATES or (cell == "rnn" and g.name in ("tanh", "relu")):
         A, finals = _module(cell, g, net, leaves)
     else:

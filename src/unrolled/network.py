@@ -10,7 +10,7 @@ import numpy as np
 
 from unrolled.batch import Batch
 from unrolled.engines import chosen_engine, load_engine
-from unrolled.equations.step import Step, build_step
+from unrolled.equations.step import build_step
 from unrolled.equations.table import record
 from unrolled.errors import UnrolledError, number_below_one, whole_number
 from unrolled.initialisation import initial_parameters
@@ -21,6 +21,7 @@ from unrolled.unrolling import Architecture, Memory, Unrolled, remember, run_aga
 
 Array = Any
 _MOST_LAYERS = 1000
+_PREDICTION = frozenset({"y_hat"})
 
 
 class Network:
@@ -62,18 +63,13 @@ class Network:
             cell, n_x=n_x, n_a=n_a, n_y=n_y, activation=activation, output=output, loss=loss,
             layers=layers, bidirectional=bidirectional, embedding=embedding, dropout=dropout,
         )  # fmt: skip
-        self.table = record(self.step)  # a cell that breaks the rules says so at once
+        self.table = record(self.architecture.step)  # a cell that breaks the rules says so at once
         self.dtype = real_dtype(dtype)
         self.seed = whole_number("seed", seed, 0)
         self.engine_name = engine
         chosen_engine(engine)  # said at once where it cannot be had
         self.parameters = initial_parameters(self.architecture, self.seed, self.dtype)
-        self._memory: list[Memory] = []
-
-    @property
-    def step(self) -> Step:
-        """The cell, the output layer and the loss."""
-        return self.architecture.step
+        self._memory: dict[str, list[Memory]] = {}
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -83,7 +79,7 @@ class Network:
     @property
     def settings(self) -> dict[str, Any]:
         """What makes this network again, parameters aside: the arguments of the constructor."""
-        step = self.step
+        step = self.architecture.step
         cell = step.cell.name if isinstance(self.cell, ModuleType) else str(self.cell)
         return {
             "cell": cell, **self.sizes,
@@ -117,7 +113,7 @@ class Network:
         """The same network with other parameters; the cell is not read from its file again."""
         other = object.__new__(Network)
         other.__dict__ |= self.__dict__ | {
-            "dtype": dtype, "parameters": Parameters(parameters), "_memory": [],
+            "dtype": dtype, "parameters": Parameters(parameters), "_memory": {},
         }  # fmt: skip
         return other
 
@@ -156,6 +152,37 @@ class Network:
         """
         batch = self._batch(X, state, lengths, many_to_one=many_to_one, dropout_seed=dropout_seed)
         return Tape(self._unrolled(self.engine, deepcopy(batch), None, deepcopy(self.parameters)))
+
+    def step(self, x: Array, state: Any = None) -> tuple[Array, dict[str, Array]]:
+        """Run one step of a stream, and return the prediction with the state to hand to the next step.
+
+        Args:
+            x: floating (n_x, m), or integers (m,) from 0 to n_x − 1 for one-hot columns.
+            state: what the step before returned; None, or any state of `forward`, to begin.
+
+        Returns ŷ⟨t⟩ (n_y, m) and the state, {"a": (n_a, m), "c": …}. Raises UnrolledError for bad input, and
+        for a network with two directions, which has to see a sequence's end before its beginning.
+        """
+        if self.architecture.bidirectional:
+            raise UnrolledError(
+                "step is for networks of one direction: this one also runs from the last step back"
+            )
+        x = np.asarray(x)
+        if x.ndim != (1 if x.dtype.kind in "iu" else 2):
+            raise UnrolledError(
+                f"x has shape {x.shape}, expected (n_x, m) = ({self.sizes['n_x']}, m), "
+                "or labels (m,) that are integers: the sequences of one step"
+            )
+        batch = self._batch(x[..., None], state, None)
+        with self._buffers("step") as memory:
+            again = run_again(self.architecture, self.parameters, batch, memory)
+            if again:
+                final, kept = again[1], memory["head"]["compiled forward"].kept(_PREDICTION)
+            else:
+                run = self._unrolled(self.engine, batch, _PREDICTION, memory=memory)
+                remember(self.architecture, self.engine, batch, memory, back=False)
+                final, kept = run.state, run.kept["head"].arrays
+            return np.array(kept["y_hat"][:, :, 0], order="F"), final
 
     def loss(
         self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean",
@@ -226,14 +253,14 @@ class Network:
     ) -> tuple[float, dict[str, Array], dict[str, Array]]:
         """Return the loss, the final state and the gradients of a batch that was looked at already."""
         with self._buffers() as memory:
-            parts = self.architecture, self.engine
-            if not inputs and (found := run_again(*parts, self.parameters, batch, memory)):
-                loss, final, gradients = found
+            again = not inputs and run_again(self.architecture, self.parameters, batch, memory)
+            if again:
+                loss, final, gradients = again
                 return float(loss), final, self._chosen(batch, gradients, inputs)
-            run = self._unrolled(self.engine, batch, self.step.needed, memory=memory)
+            run = self._unrolled(self.engine, batch, self.architecture.step.needed, memory=memory)
             _, gradients = run.backward({}, frozenset(), inputs)
             if not inputs:
-                remember(*parts, batch, memory)
+                remember(self.architecture, self.engine, batch, memory, back=True)
             final = {name: batch.as_given(value) for name, value in run.state.items()}
             return float(run.loss), final, self._chosen(batch, gradients, inputs)
 
@@ -296,11 +323,14 @@ class Network:
         return Unrolled(self.architecture, engine, parameters, batch, keep, memory)
 
     @contextlib.contextmanager
-    def _buffers(self) -> Iterator[Memory]:
-        """Lend the engine's buffers to one run, so that two threads never have the same."""
-        memory = self._memory.pop() if self._memory else {}
+    def _buffers(self, use: str = "batch") -> Iterator[Memory]:
+        """Lend the engine's buffers to one run, so that two threads never have the same; those for batches
+        and those for single steps are kept apart.
+        """
+        there = self._memory.get(use)
+        memory = there.pop() if there else {}
         yield memory
-        self._memory = [memory]
+        self._memory[use] = [memory]
 
     def _batch(
         self, X: Array, state: Any, lengths: Any, Y: Array = None, reduction: str = "mean",

@@ -297,41 +297,43 @@ class Unrolled:
 
 
 def run_again(
-    architecture: Architecture, engine: ModuleType, parameters: Mapping[str, Array], batch: Batch,
-    memory: Memory,
-) -> tuple[Any, dict[str, Array], dict[str, Array]] | None:  # fmt: skip
+    architecture: Architecture, parameters: Mapping[str, Array], batch: Batch, memory: Memory
+) -> tuple[Any, dict[str, Array], dict[str, Array]] | None:
     """Return the loss, the final state and the gradients of a batch, where the call before had the same
     sizes and the engine remembers all of its runs; None where it has to be run stage by stage.
 
     It may do so where each stage hands what it leaves to the next one as it is: one direction, no dropout,
     no lengths, a target at more than half of all columns.
     """
-    chain = memory.get("chain", {}).get("compiled")
+    chain = memory.get("chain", {}).get("runs")
     given = {"x": batch.X, "y": batch.Y, "omega": batch.share}
     if chain is None or not _is_straight(architecture, batch) or not chain.fits(memory, given):
         return None
-    found: tuple[Any, dict[str, Array], dict[str, Array]] = chain.run(parameters, given, batch.state)
+    found: tuple[Any, dict[str, Array], dict[str, Array]] = chain.run(
+        parameters, given, batch.state
+    )
     return found
 
 
 def remember(
-    architecture: Architecture, engine: ModuleType, batch: Batch, memory: Memory
+    architecture: Architecture, engine: ModuleType, batch: Batch, memory: Memory, back: bool
 ) -> None:
-    """Let `run_again` run what has just been run."""
+    """Let `run_again` run what has just been run, forward and, if it was, `back`."""
     chain = getattr(engine, "Chain", None)
     if chain is None or not _is_straight(architecture, batch):
         return
     keys = ["embedding"] if architecture.embedding else []
     keys += [*(sweep.prefix for sweep in architecture.every_sweep), "head"]
+    given = {"head": ["y", "omega"], keys[0]: ["x"]} if batch.Y is not None else {keys[0]: ["x"]}
     prefixes = {key: _prefix(key) for key in keys}
-    memory["chain"] = {
-        "compiled": chain.made(keys, prefixes, {keys[0]: ["x"], "head": ["y", "omega"]}, memory)
-    }
+    memory["chain"] = {"runs": chain.made(keys, prefixes, given, memory, back)}
 
 
 def _is_straight(architecture: Architecture, batch: Batch) -> bool:
-    plain = not (architecture.bidirectional or batch.dropped or batch.lengths is not None)
-    return plain and 2 * np.count_nonzero(batch.share) > batch.share.size
+    if architecture.bidirectional or batch.dropped or batch.lengths is not None:
+        return False
+    share = batch.share
+    return share is None or bool(2 * np.count_nonzero(share) > share.size)
 
 
 def _prefix(key: str) -> str:

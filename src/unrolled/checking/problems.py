@@ -126,7 +126,9 @@ def draw(
         parameters["b_y"] = parameters["b_y"] + 1000
     if kind == "logits far apart":
         parameters["b_y"][0] -= 1000
-    state = {s: random.standard_normal((sizes["n_a"], sizes["m"])) for s in net.step.states}
+    state = {
+        s: random.standard_normal((sizes["n_a"], sizes["m"])) for s in net.architecture.step.states
+    }
     X = random.standard_normal((sizes["n_x"], *shape))
     if labels:
         X = _one_hot(random.integers(0, sizes["n_x"], shape), sizes["n_x"])

@@ -6,6 +6,7 @@ import click
 
 from unrolled.cli import options
 from unrolled.cli.output import needs_ascii, say
+from unrolled.engines.compiled.listing import kernel_text
 from unrolled.equations import printers
 from unrolled.equations.schedule_printer import schedule_text
 from unrolled.equations.step import build_step
@@ -22,12 +23,16 @@ from unrolled.equations.table import record
     is_flag=True,
     help="Print what runs over all time, what at each step, and why.",
 )
+@click.option(
+    "--kernel", is_flag=True, help="Print what the compiled engine compiles, with its equations."
+)
 @click.option("--format", "form", type=click.Choice(["text", "latex", "json"]), default="text",
               show_default=True)  # fmt: skip
 @click.option("--ascii", is_flag=True, help="Print ASCII only.")
 def command(
     cell: str, activation: str | None, output: str, loss: str | None,
-    sizes: dict[str, int] | None, links: bool, scheduled: bool, form: str, ascii: bool,
+    sizes: dict[str, int] | None, links: bool, scheduled: bool, kernel: bool, form: str,
+    ascii: bool,
 ) -> None:  # fmt: skip
     """Print the forward and backward equations of CELL with its output layer and loss.
 
@@ -37,10 +42,11 @@ def command(
     Example: unrolled equations lstm --shapes 3,5,2,7,4
     """
     table = record(build_step(cell, activation, output, loss))
-    if scheduled:
+    if scheduled or kernel:
         if form != "text":
-            raise click.UsageError(f"--schedule is text, and --format {form} came")
-        say(schedule_text(table, ascii or needs_ascii()))
+            option = "--schedule" if scheduled else "--kernel"
+            raise click.UsageError(f"{option} is text, and --format {form} came")
+        say((schedule_text if scheduled else kernel_text)(table, ascii or needs_ascii()))
     elif form == "json":
         click.echo(json.dumps(printers.to_dict(table, sizes), indent=1))
     elif form == "latex":

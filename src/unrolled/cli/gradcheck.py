@@ -84,7 +84,7 @@ def _problem(
     X: Any = random.standard_normal((sizes["n_x"], m, T))
     if labels:
         X = random.integers(0, sizes["n_x"], (m, T))
-    if net.step.prediction.name == "softmax":
+    if net.architecture.step.prediction.name == "softmax":
         Y: Any = random.integers(0, sizes["n_y"], shape)
         if Y.size > 1:
             Y.flat[0] = -1

@@ -36,7 +36,7 @@ def introduction(data: Dataset, net: Network, optimiser: SGD | Adam, plan: Plan)
     first, *more = data.facts
     return [
         f"data      {first}", *(f"          {fact}" for fact in more),
-        f"network   {net.step.cell.name}, {sizes['n_x']} → {sizes['n_a']} → {sizes['n_y']}, "
+        f"network   {net.architecture.step.cell.name}, {sizes['n_x']} → {sizes['n_a']} → {sizes['n_y']}, "
         f"{f'{layers} layers, ' * (layers > 1)}{count:,} parameters",
         f"training  {said}, {optimiser.settings['name']} at {optimiser.learning_rate:g}{schedule}{clip}",
     ]  # fmt: skip

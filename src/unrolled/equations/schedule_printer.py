@@ -52,7 +52,7 @@ def count_products(stage: Stage, plan: Schedule, direction: str, table: Table) -
 class _Text:
     def __init__(self, table: Table, stage: Stage, plan: Schedule, direction: str, title: str):
         self.table, self.stage, self.plan, self.direction = table, stage, plan, direction
-        self.title, self.printer = title, _Printer(table)
+        self.title, self.printer = title, OperationPrinter(table)
         self.neighbour = "before" if direction == "forward" else "after"
 
     def lines(self) -> Iterator[str]:
@@ -88,20 +88,9 @@ class _Text:
     def _section(self, heading: str, operations: list[Operation], looped: bool) -> Iterator[str]:
         yield f"  {heading}"
         for op in operations:
-            if isinstance(op, Elementwise):
-                left = ", ".join(map(self.printer.name, op.names))
-                yield f"    {left} = {', '.join(map(self.printer.print, op.expressions))}"
-            else:
-                yield f"    {self._product(op)}"
+            yield f"    {self.printer.operation(op)}"
+            if isinstance(op, Product):
                 yield from (f"      · {why}" for why in self._reasons(op, looped))
-
-    def _product(self, op: Product) -> str:
-        names = list(map(self.printer.name, op.names))
-        weights = [self.printer.plain(w) for w in op.weights]
-        operands = list(map(self.printer.name, op.operands))
-        if op.transposed:
-            return f"{names[0]} = {_stack(weights)}ᵀ {_stack(operands)}"
-        return f"{_stack(names)} = {_stack(weights)} {operands[0]}"
 
     def _reasons(self, op: Product, looped: bool) -> Iterator[str]:
         rows, inner = self.stage.parameters[op.weights[0]]
@@ -139,8 +128,18 @@ class _Text:
         return f"{self.printer.plain(total.name)} = {text}", how
 
 
-class _Printer(Printer):
-    """Prints what the schedule names, too: p.z as p_z⟨t⟩."""
+class OperationPrinter(Printer):
+    """Prints operations, and what only the schedule names: p.z as p_z⟨t⟩."""
+
+    def operation(self, op: Operation) -> str:
+        """Return an operation as its equation."""
+        names = list(map(self.name, op.names))
+        if isinstance(op, Elementwise):
+            return f"{', '.join(names)} = {', '.join(map(self.print, op.expressions))}"
+        weights, operands = list(map(self.plain, op.weights)), list(map(self.name, op.operands))
+        if op.transposed:
+            return f"{names[0]} = {_stack(weights)}ᵀ {_stack(operands)}"
+        return f"{_stack(names)} = {_stack(weights)} {operands[0]}"
 
     def name(self, name: str, at: str = "t") -> str:
         letter, dot, of = name.partition(".")

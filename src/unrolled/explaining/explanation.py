@@ -162,7 +162,7 @@ class Explanation:
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} = {size}" for name, size in self.sizes.items())
-        return f"Explanation of {self.title or self.net.step.cell.name}: {sizes}"
+        return f"Explanation of {self.title or self.net.architecture.step.cell.name}: {sizes}"
 
 
 def explain(

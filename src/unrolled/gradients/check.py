@@ -279,7 +279,7 @@ def _check_counts(**counts: Any) -> None:
 
 
 def _title(net: Network, batch: Batch, loss: Any) -> str:
-    step = net.step
+    step = net.architecture.step
     g = f" ({step.activation.name})" if step.activation else ""
     sizes = {**net.sizes, "m": batch.m, "T": batch.T}
     return (

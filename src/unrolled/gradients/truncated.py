@@ -85,7 +85,7 @@ def truncated_gradients(
         raise UnrolledError("the network has two directions: truncation goes with one")
     batch = net.batch(X, given(Y), state, lengths, reduction, dropout_seed)
     truncation = Truncation(k1, k2, batch.T)
-    whole = net.run(batch, frozenset(net.step.states))
+    whole = net.run(batch, frozenset(net.architecture.step.states))
     gradients: dict[str, Array] = {}
     for start in range(0, batch.T, k1):
         window = _window(net, batch, whole, start, truncation)
@@ -109,5 +109,8 @@ def _window(
     if first:
         for sweep in net.architecture.every_sweep:
             arrays = whole.kept[sweep.prefix].arrays
-            state |= {f"{sweep.prefix}{s}": arrays[s][:, :, first - 1] for s in net.step.states}
+            state |= {
+                f"{sweep.prefix}{s}": arrays[s][:, :, first - 1]
+                for s in net.architecture.step.states
+            }
     return replace(window, state=state, share=np.asfortranarray(share.astype(batch.share.dtype)))

@@ -33,7 +33,7 @@ def sample(
         whole_number(name, number, lowest)
     if top_k is not None:
         whole_number("top_k", top_k, 1)
-    n, output = len(vocabulary), net.step.prediction.name
+    n, output = len(vocabulary), net.architecture.step.prediction.name
     if (net.sizes["n_x"], net.sizes["n_y"], output) != (n, n, "softmax"):
         raise UnrolledError(
             f"the network has n_x = {net.sizes['n_x']}, n_y = {net.sizes['n_y']}, output "

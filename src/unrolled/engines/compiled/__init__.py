@@ -8,22 +8,24 @@ kernel does not say, as an operation that takes the sequences of a step together
 
 import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unrolled.engines import Kept, Sequences
 from unrolled.engines import numpy as fallback
-from unrolled.engines.compiled.building import Kernel, build
 from unrolled.engines.compiled.chain import Chain
 from unrolled.engines.compiled.program import Program, UnsupportedError
-from unrolled.engines.compiled.run import Run
 from unrolled.engines.compiled.source import Source
 from unrolled.equations.step import Stage
 from unrolled.one_hot import OneHot
 
+if TYPE_CHECKING:  # the compiler is not imported before something is compiled
+    from unrolled.engines.compiled.building import Kernel
+    from unrolled.engines.compiled.run import Run
+
 __all__ = ["Chain", "backward", "forward"]
 
 Array = Any
-Made = tuple[Program, Source, Kernel]
+Made = tuple[Program, Source, "Kernel"]
 _LABELLED = ("x", "y")  # what may be given as labels
 _MADE: weakref.WeakKeyDictionary[Stage, dict[Any, Made | None]] = weakref.WeakKeyDictionary()
 
@@ -86,6 +88,8 @@ def _make(
     stage: Stage, direction: str, keep: frozenset[str] | None, outside: frozenset[str],
     labels: frozenset[str], dtype: str,
 ) -> Made | None:  # fmt: skip
+    from unrolled.engines.compiled.building import build
+
     try:
         program = Program(stage, direction, keep, outside, labels)
         source = Source(program)
@@ -97,8 +101,10 @@ def _make(
 
 def _run(
     made: Made, parameters: Mapping[str, Array], sequences: Sequences, memory: dict[str, Any] | None
-) -> Run:
+) -> "Run":
     """Return what a kernel needs for a run, that of the last one where it fits."""
+    from unrolled.engines.compiled.run import Run
+
     memory = {} if memory is None else memory
     program, source, kernel = made
     key = f"compiled {program.direction}"

@@ -87,15 +87,15 @@ from numba import cfunc
 from unrolled.engines.compiled.toolkit import shared, signature
 
 '''
-_ONE_SHARED = '''
-{name}_ = shared("{name}", "{dtype}")
+_ONE_SHARED = """
+{name}_ = shared("{name}")
 
 
 @cfunc(signature("{name}", "{dtype}"), cache={cache})
 def {name}({given}):
     {name}_({given})
 
-'''
+"""
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ has its kernels, their buffers and their addresses already: only inputs, targets
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from unrolled.engines.compiled.run import Run
 from unrolled.one_hot import OneHot
+
+if TYPE_CHECKING:
+    from unrolled.engines.compiled.run import Run
 
 Array = Any
 Found = tuple[Any, dict[str, Array], dict[str, Array]]
@@ -21,7 +23,7 @@ class _Link:
 
     key: str
     direction: str
-    run: Run
+    run: "Run"
     prefix: str
     given: list[str]
     parameters: dict[str, str]
@@ -29,29 +31,29 @@ class _Link:
 
 
 class Chain:
-    """The runs that `memory` holds for the stages `keys`, forward and then back again.
+    """The runs that `memory` holds for the stages `keys`, forward and, where there are, back again.
 
     `prefixes` begins the names of each stage's parameters and states; `given` are the names of what comes
     from outside, to stages of these keys.
     """
 
-    def __init__(
-        self, keys: Sequence[str], prefixes: Mapping[str, str], given: Mapping[str, Sequence[str]],
-        memory: Mapping[str, Mapping[str, Any]],
-    ):  # fmt: skip
-        self.links = [
-            _link(key, direction, prefixes[key], given.get(key, ()), memory[key][direction])
-            for direction, order in (("compiled forward", keys), ("compiled backward", keys[::-1]))
-            for key in order
-        ]
+    def __init__(self, links: list[_Link]):
+        self.links = links
 
     @classmethod
-    def made(cls, keys: Sequence[str], *others: Any) -> "Chain | None":
+    def made(
+        cls, keys: Sequence[str], prefixes: Mapping[str, str], given: Mapping[str, Sequence[str]],
+        memory: Mapping[str, Mapping[str, Any]], back: bool,
+    ) -> "Chain | None":  # fmt: skip
         """Return the chain, or None where a stage has no kernel."""
-        memory = others[-1]
-        names = ("compiled forward", "compiled backward")
-        there = all(name in memory.get(key, ()) for key in keys for name in names)
-        return cls(keys, *others) if there else None
+        order = [("compiled forward", key) for key in keys]
+        order += [("compiled backward", key) for key in keys[::-1]] if back else []
+        if not all(direction in memory.get(key, ()) for direction, key in order):
+            return None
+        return cls([
+            _link(key, direction, prefixes[key], given.get(key, ()), memory[key][direction])
+            for direction, key in order
+        ])  # fmt: skip
 
     def fits(self, memory: Mapping[str, Mapping[str, Any]], given: Mapping[str, Array]) -> bool:
         """Whether memory still holds these runs, and what is given has their sizes and kinds."""
@@ -67,10 +69,15 @@ class Chain:
         return True
 
     def run(
-        self, parameters: Mapping[str, Array], given: Mapping[str, Array], state: Mapping[str, Array]
+        self,
+        parameters: Mapping[str, Array],
+        given: Mapping[str, Array],
+        state: Mapping[str, Array],
     ) -> Found:
         """Run it all; return the loss, the final state, and the gradients of all parameters."""
-        loss, ends, gradients = 0.0, {}, {}
+        loss: Any = 0.0
+        ends: dict[str, Array] = {}
+        gradients: dict[str, Array] = {}
         for link in self.links:
             run, forward = link.run, link.direction == "compiled forward"
             own = {name: parameters[full] for name, full in link.parameters.items()}
@@ -85,10 +92,18 @@ class Chain:
         return loss, ends, gradients
 
 
-def _link(key: str, direction: str, prefix: str, given: Sequence[str], run: Run) -> _Link:
+def _link(key: str, direction: str, prefix: str, given: Sequence[str], run: "Run") -> _Link:
     forward = direction == "compiled forward"
     parameters = {name: f"{prefix}{name}" for name in run.program.stage.parameters}
     states = {
         s: f"{prefix}{s}" if forward else s for s in run.program.schedule.carried.values()
     }  # fmt: skip
-    return _Link(key, direction, run, prefix, [n for n in given if n in run.program.given], parameters, states)
+    return _Link(
+        key,
+        direction,
+        run,
+        prefix,
+        [n for n in given if n in run.program.given],
+        parameters,
+        states,
+    )

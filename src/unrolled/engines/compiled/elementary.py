@@ -13,7 +13,15 @@ import numpy as np
 from numba import njit, types
 
 from unrolled.engines.compiled.vectors import (
-    at_most, exponent_of, fraction_of, less, multiply_add, size, times_two_to, where, with_sign_of,
+    at_most,
+    exponent_of,
+    fraction_of,
+    less,
+    multiply_add,
+    size,
+    times_two_to,
+    where,
+    with_sign_of,
 )  # fmt: skip
 
 Vector = Any

@@ -6,26 +6,60 @@ panels as wide as a tile, in each the rows one behind the other.
 
 from typing import Any
 
-import numpy as np
 from numba import njit
 
-from unrolled.engines.compiled.tiles import tile_function
+from unrolled.engines.compiled.tiles import packed_tile_function, tile_function
 from unrolled.engines.compiled.vectors import (
-    BYTES, ahead, everywhere, first, lanes, load, load_part, number, pointer, put_number, store,
+    BYTES,
+    ahead,
+    bytes_of,
+    everywhere,
+    first,
+    lanes_of,
+    load,
+    load_part,
+    number,
+    pointer,
+    put_number,
+    store,
+    zero_of,
 )  # fmt: skip
 
 MANY = BYTES == 64  # with AVX-512 there are 32 registers, else 16 at least
 WIDE, HIGH = (3, 8) if MANY else (2, 4)  # registers in a row of a tile, and rows
 LONG = 8 if MANY else 4  # registers in a tile of one row
 INNER = 256  # rows of a panel that stay in the nearest cache
+PACK_JOB = 9  # numbers of a job of `pack`
 
 
-def chunk(dtype: Any) -> int:
-    """Return how many neighbours a term of a packed A has: a whole number of registers and of tiles."""
-    return max(lanes(dtype), HIGH)
+def _tiles(rows: int, most: int) -> Any:
+    """Return the function that runs the tile of a width: tiles(wide, …)."""
+    made = {
+        w: tile_function(rows, w, max(1, LONG // w) if rows == 1 else 1) for w in range(1, most + 1)
+    }
+    return _choice(made, "a, a_at, b, k, c, c_at, more")
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
+def packed_tiles() -> Any:
+    """Return the same for an A that is packed, and HIGH rows."""
+    made = {w: packed_tile_function(HIGH, w) for w in range(1, WIDE + 1)}
+    return _choice(made, "a, chunk, b, k, c, c_step, more")
+
+
+def _choice(made: dict[int, Any], given: str) -> Any:
+    """Return the function that calls one of several by the number that it is given first."""
+    lines = [f"def tiles(wide, {given}):"]
+    for wide in made:
+        lines += [f"    if wide == {wide}:", f"        tile_{wide}({given})"]
+    known = {f"tile_{wide}": tile for wide, tile in made.items()}
+    exec("\n".join(lines), known)
+    return njit(known["tiles"], error_model="numpy")
+
+
+_many, _four, _two, _one = _tiles(HIGH, WIDE), _tiles(4, WIDE), _tiles(2, WIDE), _tiles(1, LONG)
+
+
+@njit(error_model="numpy")
 def divided(wide, most):
     """Return into how many panels so many registers are divided, how wide these are at least, and how many
     are one wider: as even as can be, for a narrow panel takes nearly as long as a wide one.
@@ -34,132 +68,123 @@ def divided(wide, most):
     return panels, wide // panels, wide % panels
 
 
-def _tiles(dtype: Any, rows: int, widths: range, packed: int = 0) -> Any:
-    """Return the function that runs the tile of a width: tiles(wide, …)."""
-    given = "a, b, k, c, c_step, more" if packed else "a, a_at, b, k, c, c_at, more"
-    lines, known = [f"def tiles(wide, {given}):"], {}
-    for wide in widths:
-        chains = max(1, LONG // wide) if rows == 1 else 1
-        known[f"tile_{wide}"] = tile_function(dtype, rows, wide, packed, chains)
-        lines += [f"    if wide == {wide}:", f"        tile_{wide}({given})"]
-    exec("\n".join(lines), known)
-    return njit(known["tiles"], error_model="numpy")
-
-
-def product_function(dtype: Any) -> Any:
-    """Return `product`: C = A B, or C += A B, for A (rows, k), B packed (k, wide · LANES)."""
-    L = lanes(dtype)
-    many, four, two = (_tiles(dtype, rows, range(1, WIDE + 1)) for rows in (HIGH, 4, 2))
-    one = _tiles(dtype, 1, range(1, LONG + 1))
-
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def tall(width, a, a_at, b, k, c, c_at, rows, more):
-        q = 0
-        while q + HIGH <= rows:
-            many(width, a, ahead(a_at, q), b, k, c, ahead(c_at, q), more)
-            q += HIGH
-        if q + 4 <= rows:
-            four(width, a, ahead(a_at, q), b, k, c, ahead(c_at, q), more)
-            q += 4
-        if q + 2 <= rows:
-            two(width, a, ahead(a_at, q), b, k, c, ahead(c_at, q), more)
-            q += 2
-        if q < rows:
-            one(width, a, ahead(a_at, q), b, k, c, ahead(c_at, q), more)
-
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def product(a, a_at, b, k, c, c_at, wide, rows, panel, more):
-        panels, least, wider = divided(wide, panel)
-        begin = 0
-        for p_panel in range(panels):
-            width = least + (p_panel < wider)
-            b_panel, c_panel = ahead(b, begin * k * L), ahead(c, begin * L)
-            if panel == LONG:
-                for q in range(rows):
-                    one(width, a, ahead(a_at, q), b_panel, k, c_panel, ahead(c_at, q), more != 0)
-            else:
-                for p in range(0, k, INNER):
-                    inner, again = min(INNER, k - p), more != 0 or p > 0
-                    b_part, a_part = ahead(b_panel, p * width * L), ahead(a, p)
-                    tall(width, a_part, a_at, b_part, inner, c_panel, c_at, rows, again)
-            begin += width
-
-    return product
-
-
-def pick_function(dtype: Any) -> Any:
-    """Return `pick`: for each row of C the column of a weight that a label says; −1 says 0."""
-    L, nothing = lanes(dtype), np.dtype(str(dtype)).type(0)
-
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def pick(labels, labels_at, weight, step, c, c_at, n, rows):
-        for q in range(rows):
-            label, to = number(labels, number(labels_at, q)), number(c_at, q)
-            for j in range(0, n, L):
-                found = everywhere(nothing)
-                if label >= 0:
-                    found = load_part(weight, label * step + j, first(n - j, nothing))
-                store(c, to + j, found)
-
-    return pick
-
-
-def packed_tiles(dtype: Any) -> Any:
-    """Return the tiles of HIGH rows for an A that is packed."""
-    return _tiles(dtype, HIGH, range(1, WIDE + 1), packed=chunk(dtype))
-
-
-def pack_function(dtype: Any) -> Any:
-    """Return `pack`, which packs weights as jobs say: pack(jobs, count, shard, shards).
-
-    A job is nine numbers: source, how far its next row and its next column are, rows, columns, which
-    register of the product its columns begin in and how many there are, destination, panel. A number
-    of the packed B is one of W[column, row] going forward, of Wᵀ going back.
+@njit(error_model="numpy")
+def product(a, a_at, b, k, c, c_at, wide, rows, panel, more):
+    """C = A B, or C += A B with `more`, for A (rows, k) and B packed (k, wide · LANES) in panels at most
+    `panel` registers wide: LONG for single rows, else WIDE.
     """
-    L, nothing = lanes(dtype), np.dtype(str(dtype)).type(0)
-    size = np.dtype(str(dtype)).itemsize
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def pack_rows(source, row_step, k, columns, to, to_step):
-        if columns >= L:
-            for p in range(k):
-                store(to, p * to_step, load(source, p * row_step))
+    L = lanes_of(b)
+    panels, least, wider = divided(wide, panel)
+    begin = 0
+    for p in range(panels):
+        width = least + (p < wider)
+        b_panel, c_panel = ahead(b, begin * k * L), ahead(c, begin * L)
+        if panel == LONG:
+            for q in range(rows):
+                _one(width, a, ahead(a_at, q), b_panel, k, c_panel, ahead(c_at, q), more != 0)
         else:
-            mask = first(columns, nothing)
-            for p in range(k):
-                store(to, p * to_step, load_part(source, p * row_step, mask))
+            _panel(a, a_at, b_panel, k, c_panel, c_at, width, rows, more != 0)
+        begin += width
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def pack_columns(source, row_step, column_step, k, columns, to, to_step):
-        for lane in range(L):
+
+@njit(error_model="numpy")
+def _panel(a, a_at, b, k, c, c_at, width, rows, more):
+    """One panel's columns of C, some rows of B at a time."""
+    for p in range(0, k, INNER):
+        part, inner = ahead(b, p * width * lanes_of(b)), min(INNER, k - p)
+        _rows(ahead(a, p), a_at, part, inner, c, c_at, width, rows, more or p > 0)
+
+
+@njit(error_model="numpy")
+def _rows(a, a_at, b, k, c, c_at, width, rows, more):
+    """All rows of C in tiles as high as there are."""
+    q = 0
+    while q + HIGH <= rows:
+        _many(width, a, ahead(a_at, q), b, k, c, ahead(c_at, q), more)
+        q += HIGH
+    if q + 4 <= rows:
+        _four(width, a, ahead(a_at, q), b, k, c, ahead(c_at, q), more)
+        q += 4
+    if q + 2 <= rows:
+        _two(width, a, ahead(a_at, q), b, k, c, ahead(c_at, q), more)
+        q += 2
+    if q < rows:
+        _one(width, a, ahead(a_at, q), b, k, c, ahead(c_at, q), more)
+
+
+@njit(error_model="numpy")
+def pick(labels, labels_at, weight, step, c, c_at, n, rows):
+    """For each row of C the column of a weight that a label says; −1 says 0."""
+    L, nothing = lanes_of(weight), zero_of(weight)
+    for q in range(rows):
+        label, to = number(labels, number(labels_at, q)), number(c_at, q)
+        for j in range(0, n, L):
+            found = everywhere(nothing)
+            if label >= 0:
+                found = load_part(weight, label * step + j, first(n - j, nothing))
+            store(c, to + j, found)
+
+
+@njit(error_model="numpy")
+def pack(jobs, count, like, shard, shards):
+    """Pack weights as jobs say, for products with numbers as `like` points to.
+
+    A job is PACK_JOB numbers: source, how far its next row and its next column are, rows, columns, which
+    register of the product its columns begin in and how many there are, destination, panel. Going
+    forward B is Wᵀ, so that its rows are columns of W; going back it is W.
+    """
+    for job in range(count):
+        _pack_one(ahead(jobs, PACK_JOB * job), like, shard, shards)
+
+
+@njit(error_model="numpy")
+def _pack_one(job, like, shard, shards):
+    L, size, nothing = lanes_of(like), bytes_of(like), zero_of(like)
+    row_step, column_step, k = number(job, 1), number(job, 2), number(job, 3)
+    columns, begin, wide, panel = number(job, 4), number(job, 5), number(job, 6), number(job, 8)
+    for v in range(shard, (columns + L - 1) // L, shards):
+        place, width = _packed_place(begin + v, wide, panel, k)
+        to = pointer(number(job, 7) + place * L * size, nothing)
+        source = pointer(number(job, 0) + v * L * column_step * size, nothing)
+        if column_step == 1:
+            _pack_rows(source, row_step, k, columns - v * L, to, width * L)
+        else:
+            _pack_columns(source, row_step, column_step, k, columns - v * L, to, width * L)
+
+
+@njit(error_model="numpy")
+def _packed_place(at, wide, panel, k):
+    """Return where the first row of a register's columns is packed, in registers, and its panel's width."""
+    _, width, wider = divided(wide, panel)
+    behind = wider * (width + 1)  # the first register of a narrow panel
+    if at < behind:
+        width += 1
+        begins = at // width * width
+    else:
+        begins = behind + (at - behind) // width * width
+    return begins * k + at - begins, width
+
+
+@njit(error_model="numpy")
+def _pack_rows(source, row_step, k, columns, to, to_step):
+    """Columns that are neighbours in memory, the rows one behind the other."""
+    if columns >= lanes_of(source):
+        for p in range(k):
+            store(to, p * to_step, load(source, p * row_step))
+    else:
+        mask = first(columns, zero_of(source))
+        for p in range(k):
+            store(to, p * to_step, load_part(source, p * row_step, mask))
+
+
+@njit(error_model="numpy")
+def _pack_columns(source, row_step, column_step, k, columns, to, to_step):
+    """Columns that are apart in memory."""
+    nothing = zero_of(source)
+    for lane in range(lanes_of(source)):
+        of = ahead(source, lane * column_step)
+        for p in range(k):
             if lane < columns:
-                of = ahead(source, lane * column_step)
-                for p in range(k):
-                    put_number(to, p * to_step + lane, number(of, p * row_step))
+                put_number(to, p * to_step + lane, number(of, p * row_step))
             else:
-                for p in range(k):
-                    put_number(to, p * to_step + lane, nothing)
-
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def pack(jobs, count, shard, shards):
-        for job in range(count):
-            of = ahead(jobs, 9 * job)
-            row_step, column_step, k = number(of, 1), number(of, 2), number(of, 3)
-            columns, begin, wide, panel = number(of, 4), number(of, 5), number(of, 6), number(of, 8)
-            for v in range(shard, (columns + L - 1) // L, shards):
-                at = begin + v
-                _, width, wider = divided(wide, panel)
-                behind = wider * (width + 1)  # the first register of a narrow panel
-                if at < behind:
-                    width += 1
-                    begins = at // width * width
-                else:
-                    begins = behind + (at - behind) // width * width
-                place = (begins * k + at - begins) * L
-                to = pointer(number(of, 7) + place * size, nothing)
-                source = pointer(number(of, 0) + v * L * column_step * size, nothing)
-                if column_step == 1:
-                    pack_rows(source, row_step, k, columns - v * L, to, width * L)
-                else:
-                    pack_columns(source, row_step, column_step, k, columns - v * L, to, width * L)
-
-    return pack
+                put_number(to, p * to_step + lane, nothing)

@@ -9,7 +9,6 @@ other is one phase, a fused loop; a quantity that only its own phase reads stays
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 from unrolled.equations.entries import OVER, Scalar, entry_of
 from unrolled.equations.operations import Elementwise, Operation, Product, Schedule
@@ -72,7 +71,9 @@ class Program:
             while ahead and isinstance(ahead[-1], Elementwise):
                 loop.insert(0, ahead.pop())
         products = [op for op in ahead if isinstance(op, Product) and loop]
-        self.waiting = {n for op in products for n in op.names if "." in n}  # for their step in the block
+        self.waiting = {
+            n for op in products for n in op.names if "." in n
+        }  # for their step in the block
         self.ahead, self.loop, self.behind = map(self._phases, (ahead, loop, behind))
         self.buffers: list[Buffer] = []
         self.where: dict[str, Buffer] = {}
@@ -189,8 +190,14 @@ class Program:
     def _between_levels(self) -> set[str]:
         """Places of what is made over the rows of a block and read in the loop, or after it."""
         levels = [self.ahead, self.loop, self.behind]
-        made = [{self.place(n) for p in level for op in p.operations for n in op.names} for level in levels]
-        read = [{self.place(n) for p in level for op in p.operations for n in op.reads} for level in levels]
+        made = [
+            {self.place(n) for p in level for op in p.operations for n in op.names}
+            for level in levels
+        ]
+        read = [
+            {self.place(n) for p in level for op in p.operations for n in op.reads}
+            for level in levels
+        ]
         found = made[0] & (read[1] | read[2] | made[1]) | made[1] & read[2]
         for level in (self.ahead, self.behind):  # rows of a block are not one step's
             found |= self._shared(level)
@@ -203,7 +210,11 @@ class Program:
         for phase in phases:
             for op in phase.operations:
                 places = map(self.place, op.reads)
-                found |= {p for p in places if p in made and (made[p] is not phase or op in phase.products)}
+                found |= {
+                    p
+                    for p in places
+                    if p in made and (made[p] is not phase or op in phase.products)
+                }
         return found
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from unrolled.engines import Sequences
 from unrolled.engines.compiled.building import Kernel
 from unrolled.engines.compiled.conducting import run_kernel
-from unrolled.engines.compiled.products import HIGH, LONG, WIDE, chunk
+from unrolled.engines.compiled.products import HIGH, LONG, PACK_JOB, WIDE
 from unrolled.engines.compiled.program import Buffer, Program
 from unrolled.engines.compiled.source import Source
 from unrolled.engines.compiled.totals import COLUMNS, DENSE, FEW, JOB, LABELS, SUM
@@ -24,8 +24,11 @@ from unrolled.threads import shares_for
 
 Array = Any
 _ROWS, _MANY_ROWS = 32, 128  # of a block of steps, with a loop over them and without one
-_LONG = 8  # registers from which on a row has an odd number of them: else rows meet in one cache line
+_LONG = (
+    8  # registers from which on a row has an odd number of them: else rows meet in one cache line
+)
 _LARGE = 1 << 16  # numbers of a total from which on it is not copied
+_AT_ONCE = 1 << 33  # multiplications that are done without hearing Ctrl-C: some tenths of a second
 _COUNTERS = 32
 
 
@@ -59,6 +62,8 @@ class Run:
         self.share = -(-self.m // self.shards)
         rows = _ROWS if program.loop else _MANY_ROWS
         self.steps = max(1, min(self.T, rows // self.share))
+        at_once = max(1, _AT_ONCE * self.T // self.work // self.steps) * self.steps
+        self.stops = [*range(at_once, self.T, at_once), self.T]
         self._make_buffers()
         self._make_tables()
         self._make_totals()
@@ -107,7 +112,10 @@ class Run:
             array = _aligned((steps, self.m, width), self.dtype)
             begin = 0
             for name in buffer.names:
-                self.buffers[name], self.columns[name] = array, slice(begin, begin + self._rows(name))
+                self.buffers[name], self.columns[name] = (
+                    array,
+                    slice(begin, begin + self._rows(name)),
+                )
                 first = self._first_step(buffer) * self.m * width
                 self._put_address(name, array, first + begin)
                 begin += self._width(name)
@@ -135,7 +143,9 @@ class Run:
         span = max(steps + 1 + len(source.listed) * room, 4 * COLUMNS)
         rights = [self._rows(r) for t in self.program.schedule.totals for _, _, r in t.terms if r]
         most = max(rights, default=0)
-        spare = COLUMNS * (WIDE * self.lanes + -(-most // chunk_of(self.item)) * chunk_of(self.item))
+        spare = COLUMNS * (
+            WIDE * self.lanes + -(-most // chunk_of(self.item)) * chunk_of(self.item)
+        )
         back = self.sequences.reverse == (self.program.direction == "forward")
         fixed = {
             "m": self.m, "T": self.T, "start": 0, "stop": self.T, "begin": self.T - 1 if back else 0,
@@ -176,7 +186,9 @@ class Run:
         """The packed operands that are used at each step."""
         found: set[Any] = set()
         for op in (op for phase in self.program.loop for op in phase.products):
-            found |= {(ws, op.transposed) for ws, _ in self.source.packed if set(ws) <= set(op.weights)}
+            found |= {
+                (ws, op.transposed) for ws, _ in self.source.packed if set(ws) <= set(op.weights)
+            }
         return found
 
     def _work(self) -> int:
@@ -185,7 +197,7 @@ class Run:
         weights = [w for op in ops for w in op.weights]
         shapes = [self.program.schedule.shapes[w] for w in weights]
         each = sum(self.sizes[str(a)] * self.sizes[str(b)] for a, b in shapes)
-        return self.m * self.T * max(each, 1)
+        return int(self.m * self.T * max(each, 1))
 
     def _set_running(self) -> None:
         running = self.sequences.running
@@ -211,7 +223,11 @@ class Run:
         self._begin(start)
         self._renew_totals()
         self.counter.fill(0)
-        run_kernel(self.kernel.address, self.tables, self.shards, self.counter)
+        for stop in self.stops:  # between which Ctrl-C is heard
+            self.numbers[self.number["stop"]] = stop
+            run_kernel(self.kernel.address, self.tables, self.shards, self.counter)
+            self.numbers[self.number["start"]] = stop
+        self.numbers[self.number["start"]] = 0
 
     def _put(self, kind: str, name: str, value: int) -> None:
         if (kind, name) in self.number:
@@ -238,7 +254,7 @@ class Run:
             self._put_address(name, value)
             self._put("column", name, value.strides[1] // self.item)
         jobs = [job for key in self.source.packed for job in self._pack_jobs(key)]
-        self.packs = np.array(jobs or [[0] * 9], np.int64)
+        self.packs = np.array(jobs or [[0] * PACK_JOB], np.int64)
         self._put_address("packs_at", self.packs)
         self.numbers[self.number["packs"]] = len(jobs)
 
@@ -247,7 +263,10 @@ class Run:
 
     def _pack_jobs(self, key: Any) -> list[list[int]]:
         weights, transposed = key
-        inner, wide = self._inner(weights[0], transposed), self._outer(weights, transposed) // self.lanes
+        inner, wide = (
+            self._inner(weights[0], transposed),
+            self._outer(weights, transposed) // self.lanes,
+        )
         to = self.arrays["packed", *key].__array_interface__["data"][0]
         panel = int(self.numbers[self.number["panel", *key]])
         jobs = []
@@ -363,11 +382,15 @@ class Run:
         self.numbers[self.number["sums"]] = len(self.parts)
         self.located: dict[str, Any] = {}
         self.renewed = [(job, p) for job, p in zip(jobs, self.parts, strict=False) if p.is_whole]
-        self.summed_up: dict[str, list[int]] = {}  # where in the table it is said where a quantity is
+        self.summed_up: dict[
+            str, list[int]
+        ] = {}  # where in the table it is said where a quantity is
         for k, part in enumerate(self.parts):
             for at, name in ((0, part.left), (4, part.right)):
                 if name:
-                    self.summed_up.setdefault(name, []).extend(range(k * JOB + at, k * JOB + at + 3))
+                    self.summed_up.setdefault(name, []).extend(
+                        range(k * JOB + at, k * JOB + at + 3)
+                    )
 
     def _renew_totals(self) -> None:
         """Say where the quantities are that are summed up; what is handed out whole is a new array."""
@@ -420,7 +443,9 @@ class _Part:
     is_whole: bool = False
 
     def value(self) -> Array:
-        found = self.room.T if self.is_whole else np.array(self.room.T[: self.n, : self.k], order="F")
+        found = (
+            self.room.T if self.is_whole else np.array(self.room.T[: self.n, : self.k], order="F")
+        )
         return found if self.sign > 0 else -found
 
 

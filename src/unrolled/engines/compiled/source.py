@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from unrolled.equations.entries import OVER, Scalar
-from unrolled.equations.operations import Elementwise, Operation, Product
 from unrolled.engines.compiled.program import Pass, Passes, Phase, Program, UnsupportedError
+from unrolled.equations.entries import OVER, Scalar
+from unrolled.equations.operations import Operation, Product
 
 Comment = Callable[[Operation], str]
 _SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
@@ -41,7 +41,9 @@ class Source:
         self.addresses: list[Any] = list(_TABLES)
         self.numbers: list[Any] = list(_FIXED)
         self.packed: list[tuple[tuple[str, ...], bool]] = []
-        self.listed: list[str] = []  # what has a list of places: buffers by their first name, and givens
+        self.listed: list[
+            str
+        ] = []  # what has a list of places: buffers by their first name, and givens
         self.words: dict[str, str] = {}
         phases = [
             (list(self._phases(program.ahead, 2, "")), list(self._phases(program.loop, 3, "begins")),
@@ -122,7 +124,7 @@ class Source:
         yield ""
         yield "    # Each core packs a share of the weights, and waits for the others."
         yield "    if start == 0:"
-        yield "        pack(packs_at, packs, shard, shards)"
+        yield "        pack(packs_at, packs, spares, shard, shards)"
         yield "        meet(counter, shards)"
         if ahead or loop or behind:
             yield from self._blocks(ahead, loop, behind)
@@ -223,7 +225,9 @@ class Source:
         yield f"product({a}, {at_a}, {W}, {self.size(operand)}, {c}, {at_c},"
         yield f"        {wide}, count, {panel}, {int(more)})"
 
-    def _pick(self, operand: str, weights: tuple[str, ...], names: tuple[str, ...]) -> Iterator[str]:
+    def _pick(
+        self, operand: str, weights: tuple[str, ...], names: tuple[str, ...]
+    ) -> Iterator[str]:
         """Labels pick columns of a weight."""
         for name, weight in zip(names, weights, strict=True):
             step = self.number(("column", weight))
@@ -250,7 +254,9 @@ class _Rows:
         self.source, self.program, self.phase = source, source.program, phase
         self.passes = Passes(self.program, phase)
         self.keys: dict[str, None] = {}  # whose place in the row is needed
-        self.known: dict[str, str] = {}  # numbers that a row has one of, and sums: the variable by place
+        self.known: dict[
+            str, str
+        ] = {}  # numbers that a row has one of, and sums: the variable by place
         self.sums: dict[Scalar, str] = {}
         self.loaded: dict[str, str] = {}  # what this pass has loaded already
         self.masked = False
@@ -288,7 +294,7 @@ class _Rows:
         yield from lines
         for place, variable in current.items():
             self.known[place] = variable
-            if self.source.in_memory(place):
+            if self._is_stored(place):
                 yield f"put_first({self.source.pointer(place)}, {self._index(place)}, {variable})"
 
     def _sum(self, made: Pass, k: int) -> str:
@@ -296,26 +302,47 @@ class _Rows:
 
     def _body(self, made: Pass, masked: bool) -> Iterator[str]:
         current: dict[str, str] = {}
-        self.loaded: dict[str, str] = {}
+        self.loaded = {}
         self.masked = masked
         waiting = list(enumerate(made.reductions))
         for name, scalar in made.entries:
             yield from self._comment(name)
             yield from self._compute(name, scalar, current, masked)
         for k, sum_ in waiting:
-            lines, text = self._value(sum_.operands[0], current, sum_.operands[0])
+            lines, text = self._value(sum_.operands[0], current)
             yield from lines
             name, how = self._sum(made, k), sum_.operation
             if masked:
                 text = f"where(mask, {text}, {'0' if how == 'sum' else '-INF'})"
-            yield f"{name} = {name} + {text}" if how == "sum" else f"{name} = larger({name}, {text})"
+            yield (
+                f"{name} = {name} + {text}" if how == "sum" else f"{name} = larger({name}, {text})"
+            )
         for place, variable in current.items():
-            if self.source.in_memory(place):
+            if self._is_stored(place):
                 to, i = self.source.pointer(place), self._index(place)
                 yield (
                     f"store_part({to}, {i} + j, {variable}, mask)" if masked
                     else f"store({to}, {i} + j, {variable})"
                 )  # fmt: skip
+
+    def _is_stored(self, place: str) -> bool:
+        """Whether somebody reads later what a place holds: after this run, at another step, in another
+        phase, or in a later pass of this one.
+        """
+        buffer = self.program.where.get(place)
+        if buffer is None:
+            return False
+        if buffer.over == "time" or place in self.program.schedule.carried:
+            return True
+        others = [
+            op
+            for phase in self.program.phases
+            if phase is not self.phase
+            for op in phase.operations
+        ]
+        return len(self.passes.passes) > 1 or any(
+            place in map(self.program.place, op.reads) for op in others
+        )
 
     def _comment(self, name: str) -> Iterator[str]:
         if self.source.comment:
@@ -324,7 +351,7 @@ class _Rows:
     def _compute(
         self, name: str, scalar: Scalar, current: dict[str, str], masked: bool
     ) -> Iterator[str]:
-        lines, text = self._value(scalar, current, None)
+        lines, text = self._value(scalar, current)
         yield from lines
         place, variable = self.program.place(name), self.source.word(name)
         yield f"{variable} = {text}"
@@ -332,38 +359,44 @@ class _Rows:
         if self.program.axis(name) == "1":
             self.known[place] = variable
 
-    def _value(self, scalar: Scalar, current: dict[str, str], _: Any) -> tuple[list[str], str]:
+    def _value(self, scalar: Scalar, current: dict[str, str]) -> tuple[list[str], str]:
         """Return lines that have to come before, and a number as text."""
         lines: list[str] = []
+        return lines, self._told(scalar, current, lines, inside=False)
 
-        def told(x: Scalar, inside: bool) -> str:
-            if x.operation in OVER:
-                return self.sums[x]
-            if x.operation == "entry":
-                return self._entry(x, current, lines)
-            if x.operation == "number":
-                return repr(x.value).removesuffix(".0")
-            if x.operation == "call":
-                of, made = x.operands
-                return f"{x.name}({told(of, False)})" if x.name in _NAMED else told(made, inside)
-            operands = [told(o, x.operation in _SIGNS or x.operation == "negative") for o in x.operands]
-            if x.operation in _CALLS:
-                return f"{x.operation}({', '.join(operands)})"
-            if x.operation == "square":
-                if not operands[0].isidentifier():
-                    lines.append(f"squared_{len(lines)} = {operands[0]}")
-                    operands[0] = f"squared_{len(lines) - 1}"
-                text = f"{operands[0]} * {operands[0]}"
-            elif x.operation == "negative":
-                text = f"-{operands[0]}"
-            elif x.operation in _SIGNS:
-                text = f" {_SIGNS[x.operation]} ".join(operands)
-            else:
-                raise UnsupportedError(f"the operation {x.operation}")
-            return f"({text})" if inside else text
+    def _told(self, x: Scalar, current: dict[str, str], lines: list[str], inside: bool) -> str:
+        """Return a number as text, in brackets where it stands inside another one and needs them."""
+        if x.operation in OVER:
+            return self.sums[x]
+        if x.operation == "entry":
+            return self._entry(x, current, lines)
+        if x.operation == "number":
+            return repr(x.value).removesuffix(".0")
+        if x.operation == "call":
+            of, made = x.operands
+            named = x.name in _NAMED
+            return f"{x.name}({self._told(of, current, lines, False)})" if named else (
+                self._told(made, current, lines, inside)
+            )  # fmt: skip
+        bound = x.operation in _SIGNS or x.operation == "negative"
+        operands = [self._told(o, current, lines, bound) for o in x.operands]
+        if x.operation in _CALLS:
+            return f"{x.operation}({', '.join(operands)})"
+        text = self._combined(x.operation, operands, lines)
+        return f"({text})" if inside else text
 
-        text = told(scalar, False)
-        return lines, text
+    def _combined(self, operation: str, operands: list[str], lines: list[str]) -> str:
+        """Return what an operator makes of its operands."""
+        if operation == "negative":
+            return f"-{operands[0]}"
+        if operation in _SIGNS:
+            return f" {_SIGNS[operation]} ".join(operands)
+        if operation != "square":
+            raise UnsupportedError(f"the operation {operation}")
+        if not operands[0].isidentifier():
+            lines.append(f"squared_{len(lines)} = {operands[0]}")
+            operands = [f"squared_{len(lines) - 1}"]
+        return f"{operands[0]} * {operands[0]}"
 
     def _entry(self, x: Scalar, current: dict[str, str], lines: list[str]) -> str:
         """Return the variable of an entry of a quantity; it is loaded where it is in no register."""
@@ -381,8 +414,12 @@ class _Rows:
         made = self.passes.made.get(place)
         if made and not self.source.in_memory(x.name):
             if self._overwritten(made[1]):
-                raise UnsupportedError("a number is needed again after what it is made from has gone")
-            more, text = self._value(made[1], current, None)  # computed again: it is in no register now
+                raise UnsupportedError(
+                    "a number is needed again after what it is made from has gone"
+                )
+            more, text = self._value(
+                made[1], current, None
+            )  # computed again: it is in no register now
             lines += [*more, f"{self.source.word(x.name)} = {text}"]
             current[place] = self.source.word(x.name)
             return current[place]
@@ -413,7 +450,9 @@ class _Rows:
         """A quantity with one number a column, the same for all of its rows."""
         place = self.program.place(x.name)
         variable = self.source.word(x.name)
-        self.ahead.append(f"{variable} = broadcast({self.source.pointer(x.name)}, {self._index(x.name)})")
+        self.ahead.append(
+            f"{variable} = broadcast({self.source.pointer(x.name)}, {self._index(x.name)})"
+        )
         self.known[place] = variable
         return variable
 

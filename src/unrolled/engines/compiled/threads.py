@@ -23,7 +23,7 @@ _LOOKS = 64  # at a number that another core may change, before another thread m
 _PATIENCE = 500  # times that, before a worker goes to sleep: half a millisecond
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def seen(context: Any, of: Any, i: Any) -> Any:
     """Return a number that another core may have changed."""
 
@@ -33,7 +33,7 @@ def seen(context: Any, of: Any, i: Any) -> Any:
     return signature(types.int64, of, i), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def show(context: Any, of: Any, i: Any, value: Any) -> Any:
     """Write a number so that other cores see it, and all that was written before it."""
 
@@ -44,7 +44,7 @@ def show(context: Any, of: Any, i: Any, value: Any) -> Any:
     return signature(types.void, of, types.int64, types.int64), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def arrive(context: Any, counter: Any) -> Any:
     """Add one to a counter that several cores see."""
 
@@ -55,7 +55,7 @@ def arrive(context: Any, counter: Any) -> Any:
     return signature(types.void, counter), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def exchanged(context: Any, of: Any, i: Any, before: Any, after: Any) -> Any:
     """Write `after` where `before` is, in one go; return whether it was."""
 
@@ -67,7 +67,7 @@ def exchanged(context: Any, of: Any, i: Any, before: Any, after: Any) -> Any:
     return signature(types.boolean, of, types.int64, types.int64, types.int64), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def rest(context: Any) -> Any:
     """Tell the core that nothing is done but waiting."""
     machine = platform.machine().lower()
@@ -82,7 +82,7 @@ def rest(context: Any) -> Any:
     return signature(types.void), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def give_way(context: Any) -> Any:
     """Let another thread run on this core."""
     name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
@@ -95,8 +95,10 @@ def give_way(context: Any) -> Any:
     return signature(types.void), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def run_kernel(context: Any, kernel: Any, addresses: Any, numbers: Any, share: Any, shares: Any) -> Any:
+@intrinsic
+def run_kernel(
+    context: Any, kernel: Any, addresses: Any, numbers: Any, share: Any, shares: Any
+) -> Any:
     """Run one share of the kernel at an address."""
 
     def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
@@ -110,7 +112,7 @@ def run_kernel(context: Any, kernel: Any, addresses: Any, numbers: Any, share: A
     return signature(types.void, *[types.int64] * 5), lower
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(error_model="numpy")
 def wait_for(box, place, value):
     """Wait until a number is at least as large as a value."""
     looks = 0
@@ -121,7 +123,7 @@ def wait_for(box, place, value):
             give_way()
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(error_model="numpy")
 def meet(counter, shares):
     """Wait until all cores are here."""
     if shares > 1:
@@ -129,7 +131,7 @@ def meet(counter, shares):
         wait_for(counter, 0, shares)
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(error_model="numpy")
 def serve(box):
     """A worker: run its share of each task that comes, until none has come for a moment."""
     looks = 0
@@ -138,7 +140,13 @@ def serve(box):
         if task != seen(box, DONE):
             what = ahead(box, WHAT)
             if number(what, 0) != 0:
-                run_kernel(number(what, 0), number(what, 1), number(what, 2), number(what, 3), number(what, 4))
+                run_kernel(
+                    number(what, 0),
+                    number(what, 1),
+                    number(what, 2),
+                    number(what, 3),
+                    number(what, 4),
+                )
             show(box, DONE, task)
             looks = 0
             continue
@@ -153,7 +161,7 @@ def serve(box):
             looks = 0
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(error_model="numpy")
 def hand_out(boxes, kernel, addresses, numbers, shares):
     """Give every worker its share of a task; return whether one has to be woken."""
     asleep = False
@@ -170,7 +178,7 @@ def hand_out(boxes, kernel, addresses, numbers, shares):
     return asleep
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(error_model="numpy")
 def wait_for_all(boxes, shares):
     """Wait until every worker has done its share."""
     for worker in range(shares - 1):

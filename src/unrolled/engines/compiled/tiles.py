@@ -5,7 +5,7 @@ multiplied with R numbers of A, which gives R · W multiplications for R + W loa
 the product follows from that (Goto and van de Geijn 2008, ACM TOMS 34:3).
 """
 
-from types import SimpleNamespace
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -15,197 +15,207 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from unrolled.engines.compiled.vectors import (
-    Value, called, lanes, llvm_of, prefetched, splat, vector_of,
+    Value,
+    Vector,
+    called,
+    lanes,
+    llvm_of,
+    prefetched,
+    splat,
+    vector_of,
 )  # fmt: skip
 
 _AHEAD = 32  # terms after which a row of B that is asked for now is used
 _INDEX = ir.IntType(64)
 
 
-def tile_function(dtype: Any, rows: int, wide: int, packed: int = 0, chains: int = 1) -> Any:
+def tile_function(rows: int, wide: int, chains: int = 1) -> Any:
     """Return `tile`, which computes R × W registers of C from k terms, or adds them to it with `more`.
 
-    A's rows are where a list of places says; or A is `packed`, so many numbers for each term. A sum in
-    several `chains`, each of every so manieth term, waits less for itself.
+    The rows of A and of C are where lists of places say. A sum in several `chains`, each of every so
+    manieth term, waits less for itself.
     """
-    do = _operations(dtype, rows, wide, packed, chains)
-    begin, at_places, in_steps, ask_for = do.begin, do.at_places, do.in_steps, do.ask_for
-    add, add_one, together, put = do.add, do.add_one, do.together, do.put
+    count = rows * wide * chains
 
-    if packed:
-
-        @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-        def tile(a, b, k, c, c_step, more):
-            to, sums = in_steps(c, c_step), begin()
-            ask_for(to)
-            for p in range(k):
-                sums = add(sums, a, p, b)
-            put(sums, to, more)
-
-    else:
-
-        @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-        def tile(a, a_at, b, k, c, c_at, more):
-            of, to, sums = at_places(a, a_at), at_places(c, c_at), begin()
-            ask_for(to)
-            for p in range(0, k - k % chains, chains):
-                sums = add(sums, of, p, b)
-            for p in range(k - k % chains, k):
-                sums = add_one(sums, of, p, b)
-            put(together(sums), to, more)
+    @njit(error_model="numpy")
+    def tile(a, a_at, b, k, c, c_at, more):
+        of, to = at_places(a, a_at, rows), at_places(c, c_at, rows)
+        ask_for(to, wide)
+        sums = nothing(b, count)
+        for p in range(0, k - k % chains, chains):
+            sums = add_terms(sums, of, p, b, wide, chains)
+        for p in range(k - k % chains, k):
+            sums = add_terms(sums, of, p, b, wide, 1)
+        put(sums, to, wide, more)
 
     return tile
 
 
-def _operations(dtype: Any, rows: int, wide: int, packed: int, chains: int) -> SimpleNamespace:
-    """Return what a tile's function is made of."""
-    vector = vector_of(dtype)
-    count, bytes_ = rows * wide, dtype.bitwidth // 8
-    registers = types.UniTuple(vector, count * chains)
-    pointers = types.UniTuple(types.CPointer(dtype), rows)
-    row = wide * lanes(dtype)
+def packed_tile_function(rows: int, wide: int) -> Any:
+    """Return the same for an A that is packed, `chunk` numbers for each term, and rows of C that are a
+    step apart.
+    """
+    count = rows * wide
 
-    def at(builder: Any, of: Value, *steps: Any) -> Value:
-        """The pointer that is a product, or one number, further."""
-        step = steps[0]
-        for other in steps[1:]:
-            step = builder.mul(step, other)
-        return builder.gep(of, [step])
+    @njit(error_model="numpy")
+    def tile(a, chunk, b, k, c, c_step, more):
+        to = in_steps(c, c_step, rows)
+        ask_for(to, wide)
+        sums = nothing(b, count)
+        for p in range(k):
+            sums = add_packed_term(sums, a, p, chunk, b, wide, rows)
+        put(sums, to, wide, more)
 
-    def register(builder: Any, of: Value) -> Value:
-        return builder.bitcast(of, llvm_of(vector).as_pointer())
+    return tile
 
-    def term(context: Any, builder: Any, sums: list[Value], a: Any, p: Value, b: Value) -> list[Value]:
-        """Return the sums with term p added."""
-        b_row = at(builder, b, p, _INDEX(row))
-        b_ahead = at(builder, b, builder.add(p, _INDEX(_AHEAD)), _INDEX(row))
+
+def _pointers(of: Any, rows: Any) -> Any:
+    return types.UniTuple(of, rows.literal_value)
+
+
+def _at(builder: Any, of: Value, k: int) -> Value:
+    return builder.gep(of, [_INDEX(k)])
+
+
+@intrinsic(prefer_literal=True)
+def nothing(context: Any, like: Any, count: Any) -> Any:
+    """Return `count` registers of zeros."""
+    kind = types.UniTuple(vector_of(like.dtype), count.literal_value)
+
+    def lower(context: Any, builder: Any, _: Any, __: Any) -> Value:
+        return ir.Constant(context.get_value_type(kind), None)
+
+    return signature(kind, like, count), lower
+
+
+@intrinsic(prefer_literal=True)
+def at_places(context: Any, of: Any, places: Any, rows: Any) -> Any:
+    """Return pointers to the rows that a list of places says."""
+    kind = _pointers(of, rows)
+
+    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
+        steps = [builder.load(_at(builder, operands[1], r)) for r in range(rows.literal_value)]
+        return context.make_tuple(builder, kind, [builder.gep(operands[0], [s]) for s in steps])
+
+    return signature(kind, of, places, rows), lower
+
+
+@intrinsic(prefer_literal=True)
+def in_steps(context: Any, of: Any, step: Any, rows: Any) -> Any:
+    """Return pointers to rows one behind the other."""
+    kind = _pointers(of, rows)
+
+    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
+        steps = [builder.mul(operands[1], _INDEX(r)) for r in range(rows.literal_value)]
+        return context.make_tuple(builder, kind, [builder.gep(operands[0], [s]) for s in steps])
+
+    return signature(kind, of, types.int64, rows), lower
+
+
+@intrinsic(prefer_literal=True)
+def ask_for(context: Any, to: Any, wide: Any) -> Any:
+    """Let what the sums may be added to come nearer meanwhile; a single row is near."""
+
+    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
+        rows = cgutils.unpack_tuple(builder, operands[0])
+        for row in rows if len(rows) > 1 else ():
+            for w in range(wide.literal_value):
+                prefetched(context, builder, _at(builder, row, w * lanes(to.dtype.dtype)))
+        return context.get_dummy_value()
+
+    return signature(types.void, to, wide), lower
+
+
+class _Terms:
+    """Writes what adds a term to each sum of a tile: R numbers of A times W registers of B's row."""
+
+    def __init__(self, context: Any, builder: Any, b: Value, vector: Vector, wide: int):
+        self.context, self.builder, self.b, self.vector = context, builder, b, vector
+        self.wide = wide
+
+    def added(self, sums: Sequence[Value], numbers: Sequence[Value], p: Value) -> list[Value]:
+        """Return the sums with term p added, whose numbers of A are at some pointers."""
+        row = self._row(p, len(numbers) > 1)
         found = []
-        for w in range(wide):
-            step = [_INDEX(w * lanes(dtype))]
-            place = register(builder, builder.gep(b_row, step))
-            found.append(builder.load(place, align=bytes_))
-            if rows > 1:
-                prefetched(context, builder, builder.gep(b_ahead, step))
-        made = []
-        for r in range(rows):
-            if packed:
-                of = builder.gep(at(builder, a, p, _INDEX(packed)), [_INDEX(r)])
-            else:
-                of = builder.gep(a[r], [p])
-            x = splat(builder, vector, builder.load(of))
-            for w in range(wide):
-                operands = [x, found[w], sums[r * wide + w]]
-                made.append(called(context, builder, "fmuladd", vector, operands))
-        return made
+        for r, of in enumerate(numbers):
+            x = splat(self.builder, self.vector, self.builder.load(of))
+            for w, b in enumerate(row):
+                operands = [x, b, sums[r * self.wide + w]]
+                found.append(called(self.context, self.builder, "fmuladd", self.vector, operands))
+        return found
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def begin(context: Any) -> Any:
-        """Return sums of nothing."""
+    def _row(self, p: Value, several: bool) -> list[Value]:
+        builder, step = self.builder, self.wide * self.vector.lanes
+        row = builder.gep(self.b, [builder.mul(p, _INDEX(step))])
+        found = []
+        for w in range(self.wide):
+            place = _at(builder, row, w * self.vector.lanes)
+            if several:
+                prefetched(self.context, builder, _at(builder, place, _AHEAD * step))
+            register = builder.bitcast(place, llvm_of(self.vector).as_pointer())
+            found.append(builder.load(register, align=self.vector.dtype.bitwidth // 8))
+        return found
 
-        def lower(context: Any, builder: Any, _: Any, __: Any) -> Value:
-            return ir.Constant(context.get_value_type(registers), None)
 
-        return signature(registers), lower
+@intrinsic(prefer_literal=True)
+def add_terms(
+    context: Any, sums: Any, rows: Any, p: Any, b: Any, wide: Any, chains: Any
+) -> Any:  # fmt: skip
+    """Add a term to the sums of each of so many chains, for the rows of A at some pointers."""
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def at_places(context: Any, of: Any, places: Any) -> Any:
-        """Return pointers to the rows that a list of places says."""
+    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
+        found = cgutils.unpack_tuple(builder, operands[0])
+        of, p = cgutils.unpack_tuple(builder, operands[1]), operands[2]
+        terms = _Terms(context, builder, operands[3], sums.dtype, wide.literal_value)
+        count = len(of) * wide.literal_value
+        for chain in range(chains.literal_value):
+            here = builder.add(p, _INDEX(chain))
+            own = slice(chain * count, (chain + 1) * count)
+            found[own] = terms.added(found[own], [builder.gep(row, [here]) for row in of], here)
+        return context.make_tuple(builder, sums, found)
 
-        def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-            of, places = operands
-            steps = [builder.load(builder.gep(places, [_INDEX(r)])) for r in range(rows)]
-            return context.make_tuple(builder, pointers, [builder.gep(of, [s]) for s in steps])
+    return signature(sums, sums, rows, types.int64, b, wide, chains), lower
 
-        return signature(pointers, of, places), lower
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def in_steps(context: Any, of: Any, step: Any) -> Any:
-        """Return pointers to rows one behind the other."""
+@intrinsic(prefer_literal=True)
+def add_packed_term(
+    context: Any, sums: Any, a: Any, p: Any, chunk: Any, b: Any, wide: Any, rows: Any
+) -> Any:
+    """Add term p to the sums, for an A that has its numbers for a term side by side."""
 
-        def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-            found = [at(builder, operands[0], operands[1], _INDEX(r)) for r in range(rows)]
-            return context.make_tuple(builder, pointers, found)
+    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
+        found, a, p, chunk, b = operands[:5]
+        own = builder.gep(a, [builder.mul(p, chunk)])
+        numbers = [_at(builder, own, r) for r in range(rows.literal_value)]
+        terms = _Terms(context, builder, b, sums.dtype, wide.literal_value)
+        made = terms.added(cgutils.unpack_tuple(builder, found), numbers, p)
+        return context.make_tuple(builder, sums, made)
 
-        return signature(pointers, of, types.int64), lower
+    return signature(sums, sums, a, types.int64, types.int64, b, wide, rows), lower
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def ask_for(context: Any, to: Any) -> Any:
-        """Let what the sums may be added to come nearer meanwhile."""
 
-        def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-            for row_of in cgutils.unpack_tuple(builder, operands[0]) if rows > 1 else ():
-                for w in range(wide):
-                    prefetched(context, builder, builder.gep(row_of, [_INDEX(w * lanes(dtype))]))
-            return context.get_dummy_value()
+@intrinsic(prefer_literal=True)
+def put(context: Any, sums: Any, to: Any, wide: Any, more: Any) -> Any:
+    """Write the sums, their chains together, or add them to what is there."""
+    vector, aligned = sums.dtype, sums.dtype.dtype.bitwidth // 8
 
-        return signature(types.void, to), lower
+    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
+        found, rows = (cgutils.unpack_tuple(builder, x) for x in operands[:2])
+        count = len(rows) * wide.literal_value
+        for k in range(count, len(found)):
+            found[k % count] = builder.fadd(found[k % count], found[k])
+        places = [
+            builder.bitcast(_at(builder, row, w * vector.lanes), llvm_of(vector).as_pointer())
+            for row in rows for w in range(wide.literal_value)
+        ]  # fmt: skip
+        with builder.if_else(operands[3]) as (added, written):
+            with added:
+                for place, sum_ in zip(places, found, strict=False):
+                    old = builder.load(place, align=aligned)
+                    builder.store(builder.fadd(old, sum_), place, align=aligned)
+            with written:
+                for place, sum_ in zip(places, found, strict=False):
+                    builder.store(sum_, place, align=aligned)
+        return context.get_dummy_value()
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def add(context: Any, sums: Any, a: Any, p: Any, b: Any) -> Any:
-        """Add a term to each sum, the next one to the next chain."""
-
-        def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-            sums, a, p, b = operands
-            before = cgutils.unpack_tuple(builder, sums)
-            a = a if packed else cgutils.unpack_tuple(builder, a)
-            made = []
-            for chain in range(chains):
-                here = builder.add(p, _INDEX(chain))
-                made += term(context, builder, before[chain * count :], a, here, b)
-            return context.make_tuple(builder, registers, made)
-
-        return signature(registers, sums, a, types.int64, b), lower
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def add_one(context: Any, sums: Any, a: Any, p: Any, b: Any) -> Any:
-        """Add a term to the sums of the first chain."""
-
-        def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-            sums, a, p, b = operands
-            before = cgutils.unpack_tuple(builder, sums)
-            made = term(context, builder, before, cgutils.unpack_tuple(builder, a), p, b)
-            return context.make_tuple(builder, registers, made + before[count:])
-
-        return signature(registers, sums, a, types.int64, b), lower
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def together(context: Any, sums: Any) -> Any:
-        """Return the sums with their chains added up."""
-        whole = types.UniTuple(vector, count)
-
-        def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-            found = cgutils.unpack_tuple(builder, operands[0])
-            for k in range(count, len(found)):
-                found[k % count] = builder.fadd(found[k % count], found[k])
-            return context.make_tuple(builder, whole, found[:count])
-
-        return signature(whole, sums), lower
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def put(context: Any, sums: Any, to: Any, more: Any) -> Any:
-        """Write the sums, or add them to what is there."""
-
-        def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-            sums, to, more = operands
-            found = cgutils.unpack_tuple(builder, sums)
-            to = cgutils.unpack_tuple(builder, to)
-            places = [
-                register(builder, builder.gep(to[r], [_INDEX(w * lanes(dtype))]))
-                for r in range(rows) for w in range(wide)
-            ]  # fmt: skip
-            with builder.if_else(more) as (yes, no):
-                with yes:
-                    for place, sum_ in zip(places, found, strict=True):
-                        old = builder.load(place, align=bytes_)
-                        builder.store(builder.fadd(old, sum_), place, align=bytes_)
-                with no:
-                    for place, sum_ in zip(places, found, strict=True):
-                        builder.store(sum_, place, align=bytes_)
-            return context.get_dummy_value()
-
-        return signature(types.void, sums, to, types.boolean), lower
-
-    return SimpleNamespace(
-        begin=begin, at_places=at_places, in_steps=in_steps, ask_for=ask_for, add=add,
-        add_one=add_one, together=together, put=put,
-    )  # fmt: skip
+    return signature(types.void, sums, to, wide, types.boolean), lower

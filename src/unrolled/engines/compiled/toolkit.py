@@ -12,9 +12,9 @@ from numba import types
 
 from unrolled.engines.compiled import vectors
 from unrolled.engines.compiled.elementary import BY_DTYPE
-from unrolled.engines.compiled.products import pack_function, pick_function, product_function
+from unrolled.engines.compiled.products import pack, pick, product
 from unrolled.engines.compiled.threads import meet
-from unrolled.engines.compiled.totals import totals_function
+from unrolled.engines.compiled.totals import totals
 
 _VECTORS = (
     "pointer", "ahead", "number", "put_number", "load", "load_part", "store", "store_part", "first",
@@ -26,13 +26,10 @@ _VECTORS = (
 SHARED = {
     "product": "a:pointer a_at:places b:pointer k c:pointer c_at:places wide rows panel more",
     "pick": "labels:places labels_at:places weight:pointer step c:pointer c_at:places n rows",
-    "pack": "jobs:places count shard shards",
+    "pack": "jobs:places count like:pointer shard shards",
     "totals": "jobs:places count running:places T spares:pointer places:places shard shards",
 }
-_MADE = {
-    "product": product_function, "pick": pick_function, "pack": pack_function,
-    "totals": totals_function,
-}  # fmt: skip
+_COMPILED = {"product": product, "pick": pick, "pack": pack, "totals": totals}
 
 
 @functools.cache
@@ -46,9 +43,9 @@ def toolkit(dtype: str, symbol: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def shared(name: str, dtype: str) -> Any:
+def shared(name: str) -> Any:
     """Return a function of SHARED, to be compiled."""
-    return _MADE[name](_kind(dtype))
+    return _COMPILED[name]
 
 
 def signature(name: str, dtype: str) -> Any:

@@ -6,7 +6,6 @@ Arrays are seen through pointers, and places in them are counted in numbers.
 """
 
 import operator
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -44,7 +43,7 @@ _WHOLE = {types.float32: types.int32, types.float64: types.int64}
 _NAMES = {types.float32: "f32", types.float64: "f64"}
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """A register of numbers; of booleans it is a mask."""
 
     def __init__(self, dtype: Any, lanes: int):
@@ -58,7 +57,7 @@ class Vector(types.Type):  # type: ignore[misc]
 
 
 @register_model(Vector)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, of: Vector):
         super().__init__(manager, of, llvm_of(of))
 
@@ -84,17 +83,17 @@ def splat(builder: Any, vector: Vector, number: Value) -> Value:
     return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), nowhere)
 
 
-@lower_cast(types.Float, Vector)  # type: ignore[untyped-decorator]
-@lower_cast(types.Integer, Vector)  # type: ignore[untyped-decorator]
+@lower_cast(types.Float, Vector)
+@lower_cast(types.Integer, Vector)
 def _from_number(context: Any, builder: Any, of: Any, to: Vector, number: Value) -> Value:
     return splat(builder, to, context.cast(builder, number, of, to.dtype))
 
 
-def _operator(function: Callable[..., Any], name: str) -> None:
+def _operator(function: Any, name: str) -> None:
     """Let an operator of Python work on vectors, and on a vector and a number."""
 
-    @infer_global(function)  # type: ignore[untyped-decorator]
-    class _(AbstractTemplate):  # type: ignore[misc]
+    @infer_global(function)
+    class Template(AbstractTemplate):
         key = function
 
         def generic(self, operands: Any, _: Any) -> Any:
@@ -147,25 +146,25 @@ def _named(name: str, count: int) -> Any:
     return typed
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def multiply_add(context: Any, a: Any, b: Any, c: Any) -> Any:
     """Return a b + c, rounded once where the processor can."""
     return _named("fmuladd", 3)(next(x for x in (a, b, c) if isinstance(x, Vector)))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def larger(context: Any, a: Any, b: Any) -> Any:
     """Return the larger of two, lane by lane; NaN where one is NaN."""
     return _named("maximum", 2)(a if isinstance(a, Vector) else b)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def size(context: Any, a: Any) -> Any:
     """Return |a|."""
     return _named("fabs", 1)(a)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def with_sign_of(context: Any, a: Any, b: Any) -> Any:
     """Return |a| with the sign of b."""
     return _named("copysign", 2)(a)
@@ -183,19 +182,19 @@ def _compared(how: str) -> Any:
     return typed
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def less(context: Any, a: Any, b: Any) -> Any:
     """Return the mask of the lanes where a < b; NaN is not."""
     return _compared("<")(a, b)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def at_most(context: Any, a: Any, b: Any) -> Any:
     """Return the mask of the lanes where a ≤ b; NaN is not."""
     return _compared("<=")(a, b)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def where(context: Any, mask: Any, a: Any, b: Any) -> Any:
     """Return `a` in the lanes of a mask, and `b` in the others."""
     vector = a if isinstance(a, Vector) else b
@@ -206,7 +205,7 @@ def where(context: Any, mask: Any, a: Any, b: Any) -> Any:
     return signature(vector, mask, vector, vector), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def times_two_to(context: Any, a: Any, n: Any) -> Any:
     """Return a · 2ⁿ for whole n, rounded where it is no normal number."""
 
@@ -241,13 +240,13 @@ def _power_of_two(builder: Any, a: Vector, n: Value) -> Value:
     return builder.bitcast(builder.shl(exponent, ir.Constant(kind, [mantissa] * a.lanes)), n.type)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def exponent_of(context: Any, a: Any) -> Any:
     """Return n, where a = f · 2ⁿ with f from √½ to √2, for positive normal a."""
     return _taken_apart(a, exponent=True)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def fraction_of(context: Any, a: Any) -> Any:
     """Return f of the same."""
     return _taken_apart(a, exponent=False)
@@ -255,10 +254,8 @@ def fraction_of(context: Any, a: Any) -> Any:
 
 def _taken_apart(a: Vector, exponent: bool) -> Any:
     whole = llvm_of(Vector(_WHOLE[a.dtype], a.lanes))
-    mantissa, one, root = (
-        (23, 0x3F800000, 0x3F3504F3) if a.dtype == types.float32
-        else (52, 0x3FF0000000000000, 0x3FE6A09E667F3BCD)
-    )  # fmt: skip
+    single = a.dtype == types.float32
+    mantissa, root = (23, 0x3F3504F3) if single else (52, 0x3FE6A09E667F3BCD)  # the bits of √½
 
     def lower(_: Any, builder: Any, __: Any, operands: Any) -> Value:
         def constant(k: int) -> Value:
@@ -268,12 +265,14 @@ def _taken_apart(a: Vector, exponent: bool) -> Any:
         n = builder.ashr(builder.sub(bits, constant(root)), constant(mantissa))
         if exponent:
             return builder.sitofp(n, operands[0].type)
-        return builder.bitcast(builder.sub(bits, builder.shl(n, constant(mantissa))), operands[0].type)
+        return builder.bitcast(
+            builder.sub(bits, builder.shl(n, constant(mantissa))), operands[0].type
+        )
 
     return signature(a, a), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def pointer(context: Any, address: Any, like: Any) -> Any:
     """Return a pointer to numbers of the dtype of `like` at an address."""
     kind = types.CPointer(like)
@@ -284,7 +283,7 @@ def pointer(context: Any, address: Any, like: Any) -> Any:
     return signature(kind, address, like), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def ahead(context: Any, of: Any, i: Any) -> Any:
     """Return the pointer that is i numbers further."""
 
@@ -294,7 +293,7 @@ def ahead(context: Any, of: Any, i: Any) -> Any:
     return signature(of, of, i), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def number(context: Any, of: Any, i: Any) -> Any:
     """Return one number."""
 
@@ -304,7 +303,7 @@ def number(context: Any, of: Any, i: Any) -> Any:
     return signature(of.dtype, of, i), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def put_number(context: Any, of: Any, i: Any, value: Any) -> Any:
     """Write one number."""
 
@@ -315,11 +314,41 @@ def put_number(context: Any, of: Any, i: Any, value: Any) -> Any:
     return signature(types.void, of, types.intp, of.dtype), lower
 
 
+@intrinsic
+def lanes_of(context: Any, of: Any) -> Any:
+    """Return how many numbers of a pointer's dtype a register has."""
+
+    def lower(context: Any, builder: Any, _: Any, __: Any) -> Value:
+        return ir.IntType(64)(lanes(of.dtype))
+
+    return signature(types.int64, of), lower
+
+
+@intrinsic
+def bytes_of(context: Any, of: Any) -> Any:
+    """Return how many bytes a number of a pointer's dtype has."""
+
+    def lower(context: Any, builder: Any, _: Any, __: Any) -> Value:
+        return ir.IntType(64)(of.dtype.bitwidth // 8)
+
+    return signature(types.int64, of), lower
+
+
+@intrinsic
+def zero_of(context: Any, of: Any) -> Any:
+    """Return 0 in a pointer's dtype."""
+
+    def lower(context: Any, builder: Any, _: Any, __: Any) -> Value:
+        return ir.Constant(_ELEMENTS[of.dtype], 0.0)
+
+    return signature(of.dtype, of), lower
+
+
 def _place(builder: Any, vector: Vector, of: Value, i: Value) -> Value:
     return builder.bitcast(builder.gep(of, [i]), llvm_of(vector).as_pointer())
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load(context: Any, of: Any, i: Any) -> Any:
     """Return LANES numbers."""
     vector = vector_of(of.dtype)
@@ -330,7 +359,7 @@ def load(context: Any, of: Any, i: Any) -> Any:
     return signature(vector, of, i), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store(context: Any, of: Any, i: Any, value: Any) -> Any:
     """Write LANES numbers."""
     vector = vector_of(of.dtype)
@@ -343,7 +372,7 @@ def store(context: Any, of: Any, i: Any, value: Any) -> Any:
     return signature(types.void, of, types.intp, vector), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def first(context: Any, count: Any, like: Any) -> Any:
     """Return the mask of the first `count` lanes."""
     vector, whole = vector_of(like), ir.VectorType(ir.IntType(64), lanes(like))
@@ -356,7 +385,7 @@ def first(context: Any, count: Any, like: Any) -> Any:
     return signature(Vector(types.boolean, vector.lanes), types.int64, like), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load_part(context: Any, of: Any, i: Any, mask: Any) -> Any:
     """Return the numbers in the lanes of a mask, and 0 in the others."""
     vector = vector_of(of.dtype)
@@ -373,7 +402,7 @@ def load_part(context: Any, of: Any, i: Any, mask: Any) -> Any:
     return signature(vector, of, i, mask), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store_part(context: Any, of: Any, i: Any, value: Any, mask: Any) -> Any:
     """Write the numbers in the lanes of a mask."""
     vector = vector_of(of.dtype)
@@ -382,15 +411,13 @@ def store_part(context: Any, of: Any, i: Any, value: Any, mask: Any) -> Any:
         name = f"llvm.masked.store.v{vector.lanes}{_NAMES[vector.dtype]}.p0"
         place = _place(builder, vector, *operands[:2])
         aligned = _I32(of.dtype.bitwidth // 8)
-        _called(
-            context, builder, name, ir.VoidType(), [operands[2], place, aligned, operands[3]]
-        )
+        _called(context, builder, name, ir.VoidType(), [operands[2], place, aligned, operands[3]])
         return context.get_dummy_value()
 
     return signature(types.void, of, types.intp, vector, mask), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def broadcast(context: Any, of: Any, i: Any) -> Any:
     """Return one number in all lanes."""
     vector = vector_of(of.dtype)
@@ -401,7 +428,7 @@ def broadcast(context: Any, of: Any, i: Any) -> Any:
     return signature(vector, of, i), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def everywhere(context: Any, value: Any) -> Any:
     """Return a number in all lanes."""
     vector = vector_of(value)
@@ -412,7 +439,7 @@ def everywhere(context: Any, value: Any) -> Any:
     return signature(vector, value), lower
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def one_at(context: Any, label: Any, j: Any, like: Any) -> Any:
     """Return the part from row j on of a one-hot column: 1 where the row is the label, else 0."""
     vector, whole = vector_of(like), Vector(types.int64, lanes(like))
@@ -443,19 +470,19 @@ def _reduced(name: str, start: float | None) -> Any:
     return typed
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def sum_of(context: Any, a: Any) -> Any:
     """Return the sum of all lanes, in every lane."""
     return _reduced("fadd", -0.0)(a)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def largest_of(context: Any, a: Any) -> Any:
     """Return the largest of all lanes, in every lane."""
     return _reduced("fmaximum", None)(a)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def put_first(context: Any, of: Any, i: Any, value: Any) -> Any:
     """Write the number in the first lane."""
     vector = vector_of(of.dtype)

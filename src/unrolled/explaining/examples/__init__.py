@@ -147,10 +147,10 @@ def _drawn(net: Network, sizes: Mapping[str, int], random: np.random.Generator) 
         name: np.round(value + 0.1 * random.standard_normal(value.shape), 2)
         for name, value in net.parameters.items()
     }
-    for s in net.step.states:
+    for s in net.architecture.step.states:
         found[f"{s}0"] = np.round(0.5 * random.standard_normal((sizes["n_a"], m)), 2)
     found["x"] = np.round(random.standard_normal((sizes["n_x"], m, T)), 2)
-    output, n_y = net.step.prediction.name, sizes["n_y"]
+    output, n_y = net.architecture.step.prediction.name, sizes["n_y"]
     if output == "softmax":
         return found | {"y": random.integers(0, n_y, (m, T))}
     return found | {"y": random.uniform(0, 1, (n_y, m, T)).round(2 if output == "linear" else 0)}
