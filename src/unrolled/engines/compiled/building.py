@@ -45,7 +45,7 @@ _CONDUCTOR = '''"""What conducts kernels, compiled."""
 import numpy as np
 from numba import njit
 
-from unrolled.engines.compiled import threads
+from unrolled.engines.compiled import cores
 from unrolled.engines.compiled.vectors import pointer
 
 whole = np.int64(0)
@@ -57,28 +57,28 @@ def compiled(signature):
 
 @compiled("void(int64)")
 def serve(box):
-    threads.serve(pointer(box, whole))
+    cores.serve(pointer(box, whole))
 
 
 @compiled("boolean(int64, int64, int64, int64, int64)")
 def hand_out(boxes, kernel, addresses, numbers, shares):
-    return threads.hand_out(pointer(boxes, whole), kernel, addresses, numbers, shares)
+    return cores.hand_out(pointer(boxes, whole), kernel, addresses, numbers, shares)
 
 
 @compiled("void(int64, int64, int64, int64, int64)")
 def first_share(boxes, kernel, addresses, numbers, shares):
-    threads.run_kernel(kernel, addresses, numbers, 0, shares)
-    threads.wait_for_all(pointer(boxes, whole), shares)
+    cores.run_kernel(kernel, addresses, numbers, 0, shares)
+    cores.wait_for_all(pointer(boxes, whole), shares)
 
 
 @compiled("void(int64, int64, int64)")
 def alone(kernel, addresses, numbers):
-    threads.run_kernel(kernel, addresses, numbers, 0, 1)
+    cores.run_kernel(kernel, addresses, numbers, 0, 1)
 
 
 @compiled("void(int64, int64)")
 def wait_for_all(boxes, shares):
-    threads.wait_for_all(pointer(boxes, whole), shares)
+    cores.wait_for_all(pointer(boxes, whole), shares)
 '''
 _SHARED = '''"""What kernels for {dtype} call, compiled."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.engines.compiled.building import conductor
-from unrolled.engines.compiled.threads import AWAKE, BOX
+from unrolled.engines.compiled.cores import AWAKE, BOX
 
 Array = Any
 

@@ -417,9 +417,7 @@ class _Rows:
                 raise UnsupportedError(
                     "a number is needed again after what it is made from has gone"
                 )
-            more, text = self._value(
-                made[1], current, None
-            )  # computed again: it is in no register now
+            more, text = self._value(made[1], current)  # computed again: it is in no register now
             lines += [*more, f"{self.source.word(x.name)} = {text}"]
             current[place] = self.source.word(x.name)
             return current[place]
