@@ -22,7 +22,7 @@ page: # the script of `unrolled explain`'s page, from web/: needs Node
 	cd web && npm ci && npm run build
 
 bench: .venv/installed-bench
-	$(BIN)/unrolled bench --write docs/performance.md
+	$(BIN)/unrolled bench --engine compiled --engine numpy --write docs/performance.md
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Unrolled needs Python 3.11 or newer: make PYTHON=python3.11")'

@@ -183,13 +183,14 @@ def test_the_command_says_who_computes_something_else(monkeypatch, capsys):
     assert "its W_ax differs by 1.0e+00" in text
 
 
-def test_the_page_and_its_picture(monkeypatch, capsys, tmp_path):
+def test_the_page_and_its_pictures(monkeypatch, capsys, tmp_path):
     page = tmp_path / "performance.md"
     _run(monkeypatch, capsys, "--cell", "rnn", "--write", str(page))
     text = page.read_text(encoding="utf-8")
-    assert "(images/performance.png)" in text
     assert "## rnn, float32" in text
-    assert (tmp_path / "images" / "performance.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("performance-ratio.png", "performance-share.png"):
+        assert f"(images/{name})" in text
+        assert (tmp_path / "images" / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_ctrl_c_prints_what_was_measured_and_replaces_no_page(monkeypatch, capsys, tmp_path):

@@ -3,7 +3,7 @@
 import io
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,11 @@ class Report:
                     means.append({"contender": name, "cell": cell, "dtype": dtype, "ratio": mean})
         return means
 
+    def ahead(self, rows: Sequence[Row]) -> float | None:
+        """Return the geometric mean of the fastest peer's time divided by that of the first."""
+        found = [ratio for row in rows if (ratio := row.ahead())]
+        return math.exp(sum(map(math.log, found)) / len(found)) if found else None
+
     def mean(self, name: str, cell: str | None = None, dtype: str | None = None) -> float | None:
         """Return one of the geometric means."""
         asked = (name, cell, dtype)
@@ -75,10 +80,12 @@ class Report:
             "missing": dict(self.missing), "remark": self.remark, "pause_seconds": self.pause,
             "planned": self.planned, "cases": [self._row(row) for row in self.rows],
             "geometric_means": self.geometric_means(),
+            "ahead": [{"cell": cell, "dtype": dtype, "ratio": self.ahead(rows)}
+                      for (cell, dtype), rows in _by_table(self.rows)],
         }  # fmt: skip
 
     def _row(self, row: Row) -> dict[str, Any]:
-        return {**asdict(row.case), "flops": row.flops,
+        return {**asdict(row.case), "flops": row.flops, "ahead": row.ahead(),
                 "results": [self._entry(row, entry) for entry in row.entries]}  # fmt: skip
 
     def _entry(self, row: Row, entry: Entry) -> dict[str, Any]:
@@ -99,13 +106,14 @@ class Report:
         summary = self._summary()
         return "\n".join([*lines, *([""] if summary else []), *summary])
 
-    def to_markdown(self, picture: str) -> str:
-        """Return the report as a page that shows the picture at a path."""
+    def to_markdown(self, pictures: Sequence[str]) -> str:
+        """Return the report as a page that shows the pictures at some paths: of ratios, and of shares."""
         lines = [
             "# Performance", "",
             "Loss and all parameter gradients, side by side in one run. Written by `make bench`.", "",
             *(f"- {line}" for line in [*self._where(), *self._how(), *self._warnings()]), "",
-            *self._summary(), "", f"![Share of the peak in each case]({picture})",
+            *self._summary(), "", f"![The fastest peer's time divided by ours]({pictures[0]})", "",
+            f"![Share of the peak in each case]({pictures[1]})",
         ]  # fmt: skip
         for title, head, body in self._tables():
             rule = ["---"] + ["---:"] * (len(head) - 1)
@@ -113,37 +121,61 @@ class Report:
             lines += [f"| {' | '.join(cells)} |" for cells in (head, rule, *body)]
         return "\n".join(lines) + "\n"
 
-    def write(self, path: Path) -> Path:
-        """Write the page, and its picture into images/ beside it; return the picture's path.
+    def write(self, path: Path) -> list[Path]:
+        """Write the page, and its pictures into images/ beside it; return the pictures' paths.
 
         Raises UnrolledError where a file cannot be written.
         """
-        picture = path.parent / "images" / f"{path.stem}.png"
-        write_bytes(picture, self.picture())
-        write_text(path, self.to_markdown(f"images/{picture.name}"))
-        return picture
+        kinds = {"ratio": self.picture_of_ratios, "share": self.picture_of_shares}
+        pictures = [path.parent / "images" / f"{path.stem}-{kind}.png" for kind in kinds]
+        for picture, draw in zip(pictures, kinds.values(), strict=True):
+            write_bytes(picture, draw())
+        write_text(path, self.to_markdown([f"images/{picture.name}" for picture in pictures]))
+        return pictures
 
-    def picture(self) -> bytes:
+    def picture_of_shares(self) -> bytes:
         """Return a PNG: everyone's share of the peak in each case, a panel for each cell and dtype."""
+
+        def draw(axes: Any, rows: list[Row], labels: list[str]) -> None:
+            for name, colour in zip(self.names, itertools.cycle(_COLOURS), strict=False):
+                shares = [100 * (self.share(row, name) or math.nan) for row in rows]
+                axes.plot(labels, shares, "o", color=colour, label=name)
+            axes.set(yscale="log", ylabel="% of peak")
+
+        return self._picture(draw)
+
+    def picture_of_ratios(self) -> bytes:
+        """Return a PNG: how many times as long the fastest peer takes in each case, and where both are
+        equally fast.
+        """
+
+        def draw(axes: Any, rows: list[Row], labels: list[str]) -> None:
+            axes.axhline(1, color="#b4472e", linewidth=1, label="as fast")
+            axes.bar(labels, [row.ahead() or math.nan for row in rows], 0.5, color=_COLOURS[0],
+                     label=f"fastest peer's time / {self.names[0]}'s")  # fmt: skip
+            axes.set(ylabel="times")
+
+        return self._picture(draw)
+
+    def _picture(self, draw: Callable[[Any, list[Row], list[str]], None]) -> bytes:
+        """Return a PNG with a panel for each cell and dtype, cases from left to right."""
         from matplotlib.figure import Figure  # slow to import, and needed once
 
         tables = _by_table(self.rows)
         figure = Figure(figsize=(9, 2.2 + 1.9 * len(tables)), dpi=120, layout="constrained")
         panels = figure.subplots(len(tables), 1, squeeze=False)[:, 0]
         for axes, ((cell, dtype), rows) in zip(panels, tables, strict=True):
-            labels = ["{}, {}, {}\n{}, {}".format(*row.case.sizes.values()) for row in rows]
-            for name, colour in zip(self.names, itertools.cycle(_COLOURS), strict=False):
-                shares = [100 * (self.share(row, name) or math.nan) for row in rows]
-                axes.plot(labels, shares, "o", color=colour, label=name)
-            axes.set(yscale="log", ylabel="% of peak", title=f"{cell}, {dtype}")
+            draw(
+                axes, rows, ["{}, {}, {}\n{}, {}".format(*row.case.sizes.values()) for row in rows]
+            )
+            axes.set(title=f"{cell}, {dtype}")
             axes.grid(color="#dddddd", linewidth=0.6)
+            axes.set_axisbelow(True)
             axes.yaxis.set_major_formatter("{x:g}")
             axes.tick_params(axis="x", labelsize=7)
             axes.spines[["top", "right"]].set_visible(False)
-        figure.legend(
-            *panels[0].get_legend_handles_labels(), loc="outside upper right",
-            ncols=len(self.names), frameon=False,
-        )  # fmt: skip
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
         panels[-1].set_xlabel(_SIZES)
         picture = io.BytesIO()
         figure.savefig(picture, format="png")
@@ -195,13 +227,14 @@ class Report:
         head = [_SIZES, f"{first} ms", "of peak"]
         for name in others:
             head += [f"{name} ms", "of peak", "ratio"]
+        head += ["ahead"] if others else []
         tables = []
         for (cell, dtype), rows in _by_table(self.rows):
             body = [self._cells(row) for row in rows]
             if others:
                 means = (_figure(self.mean(name, cell, dtype), ".2f") for name in others)
                 ends = itertools.chain(*(["", "", mean] for mean in means))
-                body.append(["geometric mean", "", "", *ends])
+                body.append(["geometric mean", "", "", *ends, _figure(self.ahead(rows), ".2f")])
             tables.append((f"{cell}, {dtype}", head, body))
         return tables
 
@@ -213,7 +246,7 @@ class Report:
             cells.append(_figure(timing.milliseconds, ".3f") if timing else _ELSE if entry else "—")
             cells.append(_figure(self.share(row, name), ".1%"))
             cells += [_figure(row.ratio(name), ".2f")] if k else []
-        return cells
+        return cells + ([_figure(row.ahead(), ".2f")] if len(self.names) > 1 else [])
 
     def _summary(self) -> list[str]:
         lines = []
@@ -225,6 +258,12 @@ class Report:
             lines.append(
                 f"Time divided by that of {self.names[0]}, geometric mean of all cases "
                 f"(above 1, {self.names[0]} is the faster): {said}."
+            )
+        tables = [(table, self.ahead(rows)) for table, rows in _by_table(self.rows)]
+        said = ", ".join(f"{cell} {dtype} {mean:.2f}" for (cell, dtype), mean in tables if mean)
+        if said:
+            lines.append(
+                f"Ahead is the same of the fastest other library in each case; geometric means: {said}."
             )
         return lines
 

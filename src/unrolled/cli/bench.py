@@ -45,7 +45,7 @@ _DTYPES = ("float32", "float64")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text",
               show_default=True)  # fmt: skip
 @click.option("--write", "page", type=click.Path(path_type=Path),
-              help="Write a page in Markdown too, and its picture into images/ beside it.")  # fmt: skip
+              help="Write a page in Markdown too, and its pictures into images/ beside it.")  # fmt: skip
 def command(
     cells: Sequence[str], shapes: Sequence[dict[str, int]], dtypes: Sequence[str],
     engines: Sequence[str], threads: int | None, seconds: float, pause: bool, form: str,
@@ -89,7 +89,7 @@ def _deliver(report: Report, form: str, page: Path | None) -> int:
             f"stopped after {len(report.rows)} of {report.planned} cases{kept}"
         )  # fmt: skip
     if page is not None:
-        say(f"Wrote {page} and {report.write(page)}", error=True)
+        say(f"Wrote {', '.join(map(str, [page, *report.write(page)]))}", error=True)
     return 1 if report.refused else 0
 
 

@@ -76,6 +76,11 @@ def alone(kernel, addresses, numbers):
     cores.run_kernel(kernel, addresses, numbers, 0, 1)
 
 
+@compiled("int64()")
+def own_core():
+    return cores.own_core()
+
+
 @compiled("void(int64, int64)")
 def wait_for_all(boxes, shares):
     cores.wait_for_all(pointer(boxes, whole), shares)

@@ -19,6 +19,7 @@ class _Workers:
         self.boxes = np.zeros((most, BOX), np.int64)
         self.address = int(self.boxes.ctypes.data)
         self.wanted: list[threading.Semaphore] = []
+        self.threads: list[threading.Thread] = []
         self.busy = threading.Lock()
 
     def run(self, kernel: int, addresses: int, numbers: int, shares: int, counter: Array) -> None:
@@ -46,6 +47,7 @@ class _Workers:
         self.wanted.append(threading.Semaphore(0))
         work = threading.Thread(target=self._work, args=(number,), name="unrolled", daemon=True)
         work.start()
+        self.threads.append(work)
 
     def _work(self, number: int) -> None:
         serve, box = conductor().serve, self.address + number * BOX * 8
@@ -56,9 +58,23 @@ class _Workers:
 
     def _wake(self, shares: int) -> None:
         """Wake those who are asleep; to be woken for nothing does no harm."""
-        for wanted, box in zip(self.wanted[: shares - 1], self.boxes, strict=False):
+        away = _cores_but_this()
+        for wanted, thread, box in zip(
+            self.wanted[: shares - 1], self.threads, self.boxes, strict=False
+        ):
             if not box[AWAKE]:
+                if away and thread.native_id:
+                    os.sched_setaffinity(thread.native_id, away)
                 wanted.release()
+
+
+def _cores_but_this() -> set[int]:
+    """Return the cores that this process may use but the one that the caller runs on, where the system says:
+    a thread that is woken on the caller's core would wait there for milliseconds.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return set()
+    return os.sched_getaffinity(0) - {conductor().own_core()}
 
 
 _WORKERS = _Workers()

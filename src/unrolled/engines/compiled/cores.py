@@ -96,6 +96,20 @@ def give_way(context: Any) -> Any:
 
 
 @intrinsic
+def own_core(context: Any) -> Any:
+    """Return the number of the core that this thread runs on; on Linux, else −1."""
+
+    def lower(_: Any, builder: Any, __: Any, ___: Any) -> Value:
+        kind = ir.FunctionType(ir.IntType(32), [])
+        if sys.platform != "linux":
+            return _WHOLE(-1)
+        asked = cgutils.get_or_insert_function(builder.module, kind, "sched_getcpu")
+        return builder.sext(builder.call(asked, []), _WHOLE)
+
+    return signature(types.int64), lower
+
+
+@intrinsic
 def run_kernel(
     context: Any, kernel: Any, addresses: Any, numbers: Any, share: Any, shares: Any
 ) -> Any:

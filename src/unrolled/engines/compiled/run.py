@@ -4,6 +4,7 @@ All arrays are transposed, (T, m, n) in C order, rows as long as a whole number 
 begins where a register does. What was made for sequences of one size is used again by the next run.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _LONG = (
 _LARGE = 1 << 16  # numbers of a total from which on it is not copied
 _AT_ONCE = 1 << 33  # multiplications that are done without hearing Ctrl-C: some tenths of a second
 _COUNTERS = 32
+_LINE = 64  # bytes
 
 
 class Run:
@@ -43,7 +45,7 @@ class Run:
         self.m, self.T = sequences.m, sequences.T
         self.dtype = next(iter(parameters.values())).dtype
         self.item = self.dtype.itemsize
-        self.lanes = BYTES // self.item
+        self.lanes: int = BYTES // self.item
         self.sizes = self._sizes(parameters, sequences)
         self.at = {what: k for k, what in enumerate(source.addresses)}
         self.number = {what: k for k, what in enumerate(source.numbers)}
@@ -109,7 +111,7 @@ class Run:
             if width >= _LONG * self.lanes and width // self.lanes % 2 == 0:
                 width += self.lanes
             steps = {"time": self.T + buffer.longer, "block": self.steps, "step": 1}[buffer.over]
-            array = _aligned((steps, self.m, width), self.dtype)
+            array = aligned((steps, self.m, width), self.dtype)
             begin = 0
             for name in buffer.names:
                 self.buffers[name], self.columns[name] = (
@@ -163,7 +165,7 @@ class Run:
         self.counter = np.zeros(_COUNTERS, np.int64)
         tables = {
             "places": np.zeros(self.shards * self.numbers[self.number["span"]], np.int64),
-            "spares": _aligned((self.shards * self.numbers[self.number["spare"]],), self.dtype),
+            "spares": aligned((self.shards * self.numbers[self.number["spare"]],), self.dtype),
             "counter": self.counter,
         }  # fmt: skip
         for name, table in tables.items():
@@ -172,7 +174,7 @@ class Run:
             weights, transposed = key
             inner, outer = self._inner(weights[0], transposed), self._outer(weights, transposed)
             self.numbers[self.number["wide", *key]] = outer // self.lanes
-            self._put_address(("packed", *key), _aligned((inner * outer,), self.dtype))
+            self._put_address(("packed", *key), aligned((inner * outer,), self.dtype))
         self._set_running()
 
     def _inner(self, weight: str, transposed: bool) -> int:
@@ -180,7 +182,7 @@ class Run:
 
     def _outer(self, weights: tuple[str, ...], transposed: bool) -> int:
         one = self.sizes[str(self.program.schedule.shapes[weights[0]][transposed])]
-        return len(weights) * (-(-one // self.lanes) * self.lanes)
+        return len(weights) * -(-one // self.lanes) * self.lanes
 
     def _looped(self) -> set[Any]:
         """The packed operands that are used at each step."""
@@ -409,7 +411,7 @@ class Run:
     def _room_for(self, n: int, k: int, product: bool) -> Array:
         """Room for (n, k) transposed, as the tiles fill it: whole registers, and whole tiles."""
         rows = -(-k // HIGH) * HIGH if product else 1
-        return _aligned((rows, -(-n // self.lanes) * self.lanes), self.dtype)
+        return aligned((rows, -(-n // self.lanes) * self.lanes), self.dtype)
 
     def _located(self, name: str) -> tuple[int, int, int]:
         """Where a quantity is at the first step, and how far its next step and next sequence are."""
@@ -454,9 +456,14 @@ def chunk_of(item: int) -> int:
     return max(BYTES // item, HIGH)
 
 
-def _aligned(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return an array of zeros that begins where a register does."""
-    count = math.prod(shape)
-    whole = np.zeros(count * dtype.itemsize + BYTES, np.uint8)
-    begin = -whole.__array_interface__["data"][0] % BYTES
-    return whole[begin : begin + count * dtype.itemsize].view(dtype).reshape(shape)
+_turns = itertools.count()
+
+
+def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return an array of zeros that begins where a register does, and each at another place of its page:
+    what is read side by side from many of them would else meet in the same lines of the cache.
+    """
+    size, step = math.prod(shape) * dtype.itemsize, 5 * _LINE * (next(_turns) % 12)
+    whole = np.zeros(size + step + _LINE, np.uint8)
+    begin = -whole.__array_interface__["data"][0] % _LINE + step
+    return whole[begin : begin + size].view(dtype).reshape(shape)

@@ -11,9 +11,9 @@ import numpy as np
 from numba import types
 
 from unrolled.engines.compiled import vectors
+from unrolled.engines.compiled.cores import meet
 from unrolled.engines.compiled.elementary import BY_DTYPE
 from unrolled.engines.compiled.products import pack, pick, product
-from unrolled.engines.compiled.cores import meet
 from unrolled.engines.compiled.totals import totals
 
 _VECTORS = (
