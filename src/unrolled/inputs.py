@@ -1,5 +1,6 @@
 """What may be put into a network. Every array is looked at once, and said in one sentence if wrong."""
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -311,11 +312,24 @@ def _share(has_target: Array, reduction: str, dtype: Any) -> Array:
         raise UnrolledError(
             f"reduction is {reduction!r}: expected {', '.join(map(repr, REDUCTIONS))}"
         )
+    if has_target.all():
+        return _even_share(has_target.shape, reduction, dtype)
     if not has_target.any():
         raise UnrolledError("Y has no target: every label is −1, or every one-hot column is zero")
-    m = has_target.shape[0]
-    divisor = {"mean": int(has_target.sum()), "batch": m, "sum": 1}[reduction]
-    return np.asfortranarray((has_target / divisor).astype(dtype)[None])
+    return np.asfortranarray((has_target / _divisor(has_target, reduction)).astype(dtype)[None])
+
+
+def _divisor(has_target: Array, reduction: str) -> int:
+    return {"mean": int(has_target.sum()), "batch": has_target.shape[0], "sum": 1}[reduction]
+
+
+@functools.lru_cache(maxsize=8)
+def _even_share(shape: tuple[int, ...], reduction: str, dtype: Any) -> Array:
+    """The same for all: one array for every call of a training."""
+    every = np.ones(shape, bool)
+    share = np.asfortranarray((every / _divisor(every, reduction)).astype(dtype)[None])
+    share.flags.writeable = False
+    return share
 
 
 def _at_last_step(value: Array, T: int, last: Array, elsewhere: Any) -> Array:
@@ -343,8 +357,8 @@ def _labels(name: str, value: Array, sizes: Sizes, size: str, lowest: int) -> Ar
 
 
 def _check_labels(name: str, value: Array, n: int, lowest: int, axes: Shape) -> None:
-    outside = (value < lowest) | (value >= n)
-    if outside.any():
+    if value.min() < lowest or value.max() >= n:
+        outside = (value < lowest) | (value >= n)
         where = np.argwhere(outside)[0]
         no_target = " (or −1: no target)" if lowest == -1 else ""
         raise UnrolledError(

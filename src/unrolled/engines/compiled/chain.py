@@ -80,9 +80,12 @@ class Chain:
         gradients: dict[str, Array] = {}
         for link in self.links:
             run, forward = link.run, link.direction == "compiled forward"
-            own = {name: parameters[full] for name, full in link.parameters.items()}
-            start = {s: state[full] if forward else None for s, full in link.states.items()}
-            run.run(own, run.given | {name: given[name] for name in link.given}, start)
+            seen = run.given
+            own = None
+            if any(seen.get(name) is not parameters[full] for name, full in link.parameters.items()):
+                own = {name: parameters[full] for name, full in link.parameters.items()}
+            new = {name: given[name] for name in link.given if seen.get(name) is not given[name]}
+            run.again(own, new, {s: state[full] if forward else None for s, full in link.states.items()})
             totals = run.totals
             if forward:
                 ends |= {f"{link.prefix}{s}": end for s, end in run.ends().items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 from numba import njit
 
-from unrolled.engines.compiled.tiles import packed_tile_function, tile_function
+from unrolled.engines.compiled.tiles import packed_tile_function, tile_function, turn_square
 from unrolled.engines.compiled.vectors import (
     BYTES,
     ahead,
@@ -179,11 +179,15 @@ def _pack_rows(source, row_step, k, columns, to, to_step):
 
 @njit(error_model="numpy")
 def _pack_columns(source, row_step, column_step, k, columns, to, to_step):
-    """Columns that are apart in memory."""
-    nothing = zero_of(source)
-    for lane in range(lanes_of(source)):
+    """Columns that are apart in memory, in squares where their numbers are neighbours."""
+    L, nothing, done = lanes_of(source), zero_of(source), 0
+    if row_step == 1 and columns >= L:
+        while done + L <= k:
+            turn_square(ahead(source, done), column_step, ahead(to, done * to_step), to_step)
+            done += L
+    for lane in range(L):
         of = ahead(source, lane * column_step)
-        for p in range(k):
+        for p in range(done, k):
             if lane < columns:
                 put_number(to, p * to_step + lane, number(of, p * row_step))
             else:

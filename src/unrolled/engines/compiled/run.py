@@ -59,6 +59,7 @@ class Run:
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.views: dict[str, Array] = {}
         self.packs: Array = None
+        self.own: Mapping[str, Array] = {}
         self.work = self._work()
         self.shards = shares_for(self.m, self.work)
         self.share = -(-self.m // self.shards)
@@ -212,16 +213,24 @@ class Run:
 
     def run(self, parameters: Mapping[str, Array], given: Mapping[str, Array], start: Any) -> None:
         """Run it all, with parameters, on what is given at each step, from where the states start."""
-        if self.program.schedule.constants:
-            known = dict(parameters)
-            for name, e in self.program.schedule.constants.items():
+        seen = self.given
+        new = {name: given[name] for name in self.program.given if seen.get(name) is not given[name]}
+        self.again(parameters, new, start)
+
+    def again(
+        self, parameters: Mapping[str, Array] | None, new: Mapping[str, Array], start: Any
+    ) -> None:
+        """The same with only what is `new` of what is given; None: the parameters are the same arrays."""
+        if constants := self.program.schedule.constants:
+            known = dict(parameters or self.own)
+            for name, e in constants.items():
                 known[name] = np.asfortranarray(np.asarray(e.value_of(known), self.dtype))
             parameters = known
-        self._put_parameters(parameters)
-        seen = self.given
-        for name in self.program.given:
-            if seen.get(name) is not given[name]:
-                self._put_given(name, given[name])
+        if parameters is not None:
+            self.own = parameters
+            self._put_parameters(parameters)
+        for name, array in new.items():
+            self._put_given(name, array)
         self._begin(start)
         self._renew_totals()
         self.counter.fill(0)

@@ -219,3 +219,37 @@ def put(context: Any, sums: Any, to: Any, wide: Any, more: Any) -> Any:
         return context.get_dummy_value()
 
     return signature(types.void, sums, to, wide, types.boolean), lower
+
+
+@intrinsic
+def turn_square(context: Any, of: Any, step: Any, to: Any, to_step: Any) -> Any:
+    """Write the transpose of a square of as many numbers as a register has: columns become rows.
+
+    Halves of registers change places, then quarters, and so on, each time between two registers that are
+    as far apart.
+    """
+    vector, aligned = vector_of(of.dtype), of.dtype.bitwidth // 8
+    count = vector.lanes
+
+    def at(builder: Any, pointer: Value, step: Value, k: int) -> Value:
+        place = builder.gep(pointer, [builder.mul(step, _INDEX(k))])
+        return builder.bitcast(place, llvm_of(vector).as_pointer())
+
+    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
+        of, step, to, to_step = operands
+        rows = [builder.load(at(builder, of, step, k), align=aligned) for k in range(count)]
+        far = count // 2
+        while far:
+            low = [k if k & far == 0 else k - far + count for k in range(count)]
+            high = [k + far if k & far == 0 else k + count for k in range(count)]
+            for k in (k for k in range(count) if k & far == 0):
+                pair = rows[k], rows[k + far]
+                for place, lanes_ in ((k, low), (k + far, high)):
+                    mask = ir.Constant(ir.VectorType(ir.IntType(32), count), lanes_)
+                    rows[place] = builder.shuffle_vector(*pair, mask)
+            far //= 2
+        for k, row in enumerate(rows):
+            builder.store(row, at(builder, to, to_step, k), align=aligned)
+        return context.get_dummy_value()
+
+    return signature(types.void, of, types.int64, to, types.int64), lower
