@@ -7,6 +7,7 @@ Between `<!-- printed: ... -->` and `<!-- end -->` stands nothing typed by hand:
     printed: lines dc,df equations lstm  of what it prints, the lines of those equations
     printed: equation lstm dc dc_prev    those equations as LaTeX, recorded from the cell
     printed: activations rnn             its equations with each activation it may have
+    printed: kernel rnn forward          a kernel of the compiled engine, as `equations --kernel` prints it
     printed: legend                      the legend
     printed: output                      what the Python block above prints, when it is run
     printed: file rnn                    the cell file
@@ -84,6 +85,8 @@ def _print(what: str, before: str) -> str:  # noqa: C901 - one line a kind
         return _equations(words[0], words[1:])
     if kind == "activations":
         return _activations(words[0])
+    if kind == "kernel":
+        return _fence("python", _kernel(*words))
     if kind == "legend":
         return _legend()
     if kind == "functions":
@@ -103,6 +106,13 @@ def _command(words: list[str]) -> str:
     with contextlib.redirect_stdout(io.StringIO()) as out:
         _unrolled.main(words, prog_name="unrolled", standalone_mode=False)
     return out.getvalue()
+
+
+def _kernel(cell: str, direction: str) -> str:
+    """The kernel of a cell in one direction, of all that the command prints."""
+    sections = _command(["equations", cell, "--kernel"]).split("\n# ")
+    found = next(text for text in sections if text.startswith(f"Cell, {direction}"))
+    return found.partition("\n")[2]
 
 
 def _findings(path: str) -> str:

@@ -320,7 +320,7 @@ def _share(has_target: Array, reduction: str, dtype: Any) -> Array:
 
 
 def _divisor(has_target: Array, reduction: str) -> int:
-    return {"mean": int(has_target.sum()), "batch": has_target.shape[0], "sum": 1}[reduction]
+    return {"mean": int(has_target.sum()), "batch": len(has_target), "sum": 1}[reduction]
 
 
 @functools.lru_cache(maxsize=8)

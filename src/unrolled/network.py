@@ -173,8 +173,11 @@ class Network:
                 f"x has shape {x.shape}, expected (n_x, m) = ({self.sizes['n_x']}, m), "
                 "or labels (m,) that are integers: the sequences of one step"
             )
-        batch = self._batch(x[..., None], state, None)
         with self._buffers("step") as memory:
+            if memory.get("parameters") != (seen := {n: id(v) for n, v in self.parameters.items()}):
+                check_parameters(self.parameters, self.architecture, self.dtype)
+                memory["parameters"] = seen
+            batch = make_batch(self.architecture, self.dtype, x[..., None], state)
             again = run_again(self.architecture, self.parameters, batch, memory)
             if again:
                 final, kept = again[1], memory["head"]["compiled forward"].kept(_PREDICTION)
@@ -182,7 +185,12 @@ class Network:
                 run = self._unrolled(self.engine, batch, _PREDICTION, memory=memory)
                 remember(self.architecture, self.engine, batch, memory, back=False)
                 final, kept = run.state, run.kept["head"].arrays
-            return np.array(kept["y_hat"][:, :, 0], order="F"), final
+            y_hat = np.array(kept["y_hat"][:, :, 0], order="F")
+        if not np.isfinite(
+            y_hat
+        ).all():  # parameters that were changed in place are not looked at before
+            check_parameters(self.parameters, self.architecture, self.dtype)
+        return y_hat, final
 
     def loss(
         self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean",

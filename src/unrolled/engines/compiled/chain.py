@@ -82,10 +82,14 @@ class Chain:
             run, forward = link.run, link.direction == "compiled forward"
             seen = run.given
             own = None
-            if any(seen.get(name) is not parameters[full] for name, full in link.parameters.items()):
+            if any(
+                seen.get(name) is not parameters[full] for name, full in link.parameters.items()
+            ):
                 own = {name: parameters[full] for name, full in link.parameters.items()}
             new = {name: given[name] for name in link.given if seen.get(name) is not given[name]}
-            run.again(own, new, {s: state[full] if forward else None for s, full in link.states.items()})
+            run.again(
+                own, new, {s: state[full] if forward else None for s, full in link.states.items()}
+            )
             totals = run.totals
             if forward:
                 ends |= {f"{link.prefix}{s}": end for s, end in run.ends().items()}

@@ -146,6 +146,15 @@ def meet(counter, shares):
 
 
 @njit(error_model="numpy")
+def meet_again(counter, turn, shares):
+    """The same, time after time, each time at the next turn; return the turn after it."""
+    if shares > 1:
+        arrive(counter)
+        wait_for(counter, 0, (turn + 1) * shares)
+    return turn + 1
+
+
+@njit(error_model="numpy")
 def serve(box):
     """A worker: run its share of each task that comes, until none has come for a moment."""
     looks = 0

@@ -69,14 +69,15 @@ def divided(wide, most):
 
 
 @njit(error_model="numpy")
-def product(a, a_at, b, k, c, c_at, wide, rows, panel, more):
+def product(a, a_at, b, k, c, c_at, wide, rows, panel, more, share, shares):
     """C = A B, or C += A B with `more`, for A (rows, k) and B packed (k, wide · LANES) in panels at most
-    `panel` registers wide: LONG for single rows, else WIDE.
+    `panel` registers wide: LONG for single rows, else WIDE. Of the panels only those of a share.
     """
     L = lanes_of(b)
     panels, least, wider = divided(wide, panel)
-    begin = 0
-    for p in range(panels):
+    first_one = panels * share // shares
+    begin = first_one * least + min(first_one, wider)
+    for p in range(first_one, panels * (share + 1) // shares):
         width = least + (p < wider)
         b_panel, c_panel = ahead(b, begin * k * L), ahead(c, begin * L)
         if panel == LONG:

@@ -24,13 +24,14 @@ from unrolled.one_hot import OneHot
 from unrolled.threads import shares_for
 
 Array = Any
-_ROWS, _MANY_ROWS = 32, 128  # of a block of steps, with a loop over them and without one
+_ROWS, _MANY_ROWS = 32, 64  # of a block of steps, with a loop over them and without one
 _LONG = (
     8  # registers from which on a row has an odd number of them: else rows meet in one cache line
 )
 _LARGE = 1 << 16  # numbers of a total from which on it is not copied
 _AT_ONCE = 1 << 33  # multiplications that are done without hearing Ctrl-C: some tenths of a second
-_COUNTERS = 32
+_FAR = 1_500_000  # bytes of weights that a core reads at each step
+_COUNTERS = 64
 _LINE = 64  # bytes
 
 
@@ -64,7 +65,8 @@ class Run:
         self.shards = shares_for(self.m, self.work)
         self.share = -(-self.m // self.shards)
         rows = _ROWS if program.loop else _MANY_ROWS
-        self.steps = max(1, min(self.T, rows // self.share))
+        self.split = self._is_split()
+        self.steps = 1 if self.split else max(1, min(self.T, rows // self.share))
         at_once = max(1, _AT_ONCE * self.T // self.work // self.steps) * self.steps
         self.stops = [*range(at_once, self.T, at_once), self.T]
         self._make_buffers()
@@ -142,7 +144,7 @@ class Run:
     def _make_tables(self) -> None:
         source, looped = self.source, self._looped()
         share, steps = self.share, self.steps
-        room = steps * share
+        room = steps * (self.m if self.split else share)
         span = max(steps + 1 + len(source.listed) * room, 4 * COLUMNS)
         rights = [self._rows(r) for t in self.program.schedule.totals for _, _, r in t.terms if r]
         most = max(rights, default=0)
@@ -152,7 +154,7 @@ class Run:
         back = self.sequences.reverse == (self.program.direction == "forward")
         fixed = {
             "m": self.m, "T": self.T, "start": 0, "stop": self.T, "begin": self.T - 1 if back else 0,
-            "stride": -1 if back else 1, "steps": steps, "room": room, "span": -(-span // 8) * 8,
+            "stride": -1 if back else 1, "split": self.split, "steps": steps, "room": room, "span": -(-span // 8) * 8,
             "spare": -(-spare // 64) * 64,
         }  # fmt: skip
         for name, value in fixed.items():
@@ -194,6 +196,17 @@ class Run:
             }
         return found
 
+    def _is_split(self) -> bool:
+        """Whether cores share the columns of the products in the loop, and not its rows, and meet after each
+        phase: where a step's weights are more than a core's own cache holds, they come from farther away,
+        and half of them for all rows is less than all of them for half of the rows.
+        """
+        if self.shards == 1 or self.sequences.running is not None:
+            return False
+        looped = [key for key in self.source.packed if key in self._looped()]
+        numbers = sum(self._inner(ws[0], back) * self._outer(ws, back) for ws, back in looped)
+        return bool(numbers * self.item >= _FAR)
+
     def _work(self) -> int:
         """About how many multiplications a run takes."""
         ops = [op for phase in self.program.phases for op in phase.products]
@@ -214,7 +227,9 @@ class Run:
     def run(self, parameters: Mapping[str, Array], given: Mapping[str, Array], start: Any) -> None:
         """Run it all, with parameters, on what is given at each step, from where the states start."""
         seen = self.given
-        new = {name: given[name] for name in self.program.given if seen.get(name) is not given[name]}
+        new = {
+            name: given[name] for name in self.program.given if seen.get(name) is not given[name]
+        }
         self.again(parameters, new, start)
 
     def again(
@@ -233,8 +248,8 @@ class Run:
             self._put_given(name, array)
         self._begin(start)
         self._renew_totals()
-        self.counter.fill(0)
         for stop in self.stops:  # between which Ctrl-C is heard
+            self.counter.fill(0)
             self.numbers[self.number["stop"]] = stop
             run_kernel(self.kernel.address, self.tables, self.shards, self.counter)
             self.numbers[self.number["start"]] = stop

@@ -21,7 +21,7 @@ _CALLS = {"tanh", "exp", "log", "log1p", "less", "at_most", "where"}
 _NAMED = {"tanh", "sigmoid"}  # functions of `unrolled.functions` that are called by their names
 # Numbers and addresses that every kernel has.
 _FIXED = (
-    "m", "T", "start", "stop", "begin", "stride", "steps", "apart", "packs", "sums", "room", "span",
+    "m", "T", "start", "stop", "begin", "stride", "steps", "apart", "split", "packs", "sums", "room", "span",
     "spare",
 )  # fmt: skip
 _TABLES = ("running", "places", "packs_at", "sums_at", "spares", "counter")
@@ -45,11 +45,15 @@ class Source:
             str
         ] = []  # what has a list of places: buffers by their first name, and givens
         self.words: dict[str, str] = {}
-        phases = [
-            (list(self._phases(program.ahead, 2, "")), list(self._phases(program.loop, 3, "begins")),
-             list(self._phases(program.behind, 2, "")))
-        ]  # fmt: skip
-        self.text = "\n".join(self._whole(*phases[0]))
+        ahead, loop, behind = (
+            list(self._phases(phases, looped))
+            for phases, looped in (
+                (program.ahead, False),
+                (program.loop, True),
+                (program.behind, False),
+            )
+        )
+        self.text = "\n".join(self._whole(ahead, loop, behind))
 
     # names
 
@@ -141,6 +145,10 @@ class Source:
         yield "    own, end, next = shard, m, shards"
         yield "    if apart == 0:"
         yield "        own, end, next = m * shard // shards, m * (shard + 1) // shards, 1"
+        yield "    # Or all of them, where cores share columns of products, and meet after each phase."
+        yield "    which, among, turn = 0, 1, 0"
+        yield "    if split:"
+        yield "        own, end, next, which, among = 0, m, 1, shard, shards"
         yield ""
         yield "    # Where the rows of a block are: those of the sequences that run, step after step."
         yield "    begins = places"
@@ -158,16 +166,20 @@ class Source:
             yield f"                put_number({name}, rows, {at} * {step} + r * {row})"
         yield "                rows += 1"
         yield "        put_number(begins, last, rows)"
+        whole_block = [
+            "        row, count = rows * which // among, rows * (which + 1) // among - rows * which // among"
+        ]
         if ahead or behind:
-            yield "        row, count = 0, rows"
+            yield from whole_block
         yield from ahead
         if loop:
             yield "        for s in range(last):"
             yield "            row = number(begins, s)"
             yield "            count = number(begins, s + 1) - row"
+            yield "            first_row, last_row = row + count * which // among, row + count * (which + 1) // among"
             yield from loop
             if behind:
-                yield "        row, count = 0, rows"
+                yield from whole_block
         yield from behind
 
     def _is_of_block(self, key: str) -> bool:
@@ -188,7 +200,8 @@ class Source:
 
     # phases
 
-    def _phases(self, phases: list[Phase], depth: int, _: str) -> Iterator[str]:
+    def _phases(self, phases: list[Phase], looped: bool) -> Iterator[str]:
+        self.looped = looped
         for phase in phases:
             lines: list[str] = []
             for op in phase.products:
@@ -196,7 +209,9 @@ class Source:
                 lines += self._product(op)
             if phase.elementwise:
                 lines += self._rows(phase)
-            yield from ("    " * depth + line if line else "" for line in lines)
+            if looped:
+                lines.append("turn = meet_again(ahead(counter, 32), turn, among)")
+            yield from ("    " * (2 + looped) + line for line in lines)
 
     def _product(self, op: Product) -> Iterator[str]:
         if op.transposed:
@@ -223,7 +238,8 @@ class Source:
         panel = self.number(("panel", *key))
         at_a, at_c = f"ahead({self.listing(operand)}, row)", f"ahead({self.listing(names[0])}, row)"
         yield f"product({a}, {at_a}, {W}, {self.size(operand)}, {c}, {at_c},"
-        yield f"        {wide}, count, {panel}, {int(more)})"
+        shares = "which, among" if self.looped else "0, 1"
+        yield f"        {wide}, count, {panel}, {int(more)}, {shares})"
 
     def _pick(
         self, operand: str, weights: tuple[str, ...], names: tuple[str, ...]
@@ -232,7 +248,8 @@ class Source:
         for name, weight in zip(names, weights, strict=True):
             step = self.number(("column", weight))
             yield f"pick({self.pointer(operand)}, ahead({self.listing(operand)}, row), {self.pointer(weight)}, {step},"
-            yield f"     {self.pointer(name)}, ahead({self.listing(name)}, row), {self.size(name)}, count)"
+            to, n = self.pointer(name), self.size(name)
+            yield f"     {to}, ahead({self.listing(name)}, row), {n}, count)"
 
     def _packed_word(self, weights: tuple[str, ...], transposed: bool) -> str:
         return "_".join(map(self.word, weights)) + ("_T" if transposed else "_packed")
@@ -242,7 +259,8 @@ class Source:
     def _rows(self, phase: Phase) -> Iterator[str]:
         made = _Rows(self, phase)
         body = list(made.lines())
-        yield "for q in range(row, row + count):"
+        rows = "first_row, last_row" if self.looped else "row, row + count"
+        yield f"for q in range({rows}):"
         yield from (f"    i_{self.word(key)} = number(at_{self.word(key)}, q)" for key in made.keys)
         yield from (f"    {line}" for line in body)
 

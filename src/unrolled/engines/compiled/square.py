@@ -18,7 +18,7 @@ _TEXT = """def kernel(addresses, numbers, shard, shards):
     c, at = pointer(number(addresses, 2), nothing), pointer(number(addresses, 3), whole)
     first_row, last_row = n * shard // shards, n * (shard + 1) // shards
     of = ahead(at, first_row)
-    product(a, of, b, n, c, of, wide, last_row - first_row, panel, 0)"""
+    product(a, of, b, n, c, of, wide, last_row - first_row, panel, 0, 0, 1)"""
 
 
 def square_product(n: int, dtype: str) -> Callable[[], Any]:
