@@ -27,6 +27,7 @@ __all__ = ["Chain", "backward", "forward"]
 Array = Any
 Made = tuple[Program, Source, "Kernel"]
 _LABELLED = ("x", "y")  # what may be given as labels
+_MOST_RUNS, _MOST_BYTES = 24, 1 << 28  # of earlier runs whose buffers are held
 _MADE: weakref.WeakKeyDictionary[Stage, dict[Any, Made | None]] = weakref.WeakKeyDictionary()
 
 
@@ -102,7 +103,7 @@ def _make(
 def _run(
     made: Made, parameters: Mapping[str, Array], sequences: Sequences, memory: dict[str, Any] | None
 ) -> "Run":
-    """Return what a kernel needs for a run, that of the last one where it fits."""
+    """Return what a kernel needs for a run, that of an earlier one of the same sizes where there is one."""
     from unrolled.engines.compiled.run import Run
 
     memory = {} if memory is None else memory
@@ -110,6 +111,20 @@ def _run(
     key = f"compiled {program.direction}"
     held = memory.get(key)
     if held is None or not held.fits(program, sequences):
-        held = memory[key] = Run(program, source, kernel, parameters, sequences)
+        before: dict[Any, Run] = memory.setdefault(f"{key}, before", {})
+        size = program, sequences.m, sequences.T, sequences.reverse
+        held = before.pop(size, None)
+        if held is None or not held.fits(program, sequences):
+            held = Run(program, source, kernel, parameters, sequences)
+        before[size] = memory[key] = held
+        _forget(before)
     run: Run = held
     return run
+
+
+def _forget(before: dict[Any, "Run"]) -> None:
+    """Let go of runs that have not been needed for longest: sizes come back where batches have lengths."""
+    while len(before) > 1 and (
+        len(before) > _MOST_RUNS or sum(run.nbytes for run in before.values()) > _MOST_BYTES
+    ):
+        del before[next(iter(before))]

@@ -59,6 +59,7 @@ class Program:
         labels: frozenset[str],
     ):  # fmt: skip
         self.stage, self.direction, self.labels = stage, direction, labels
+        self.keeps_all = keep is None
         self.schedule: Schedule = schedule(stage, direction, keep, outside, single=False)
         if self.schedule.shares:
             raise UnsupportedError("sequences of a step are taken together")

@@ -30,6 +30,7 @@ _LONG = (
 )
 _LARGE = 1 << 16  # numbers of a total from which on it is not copied
 _AT_ONCE = 1 << 33  # multiplications that are done without hearing Ctrl-C: some tenths of a second
+_HANDED_ON = {"a", "e", "dx", "da_y", "dy_hat"}
 _FAR = 1_500_000  # bytes of weights that a core reads at each step
 _COUNTERS = 64
 _LINE = 64  # bytes
@@ -72,6 +73,11 @@ class Run:
         self._make_buffers()
         self._make_tables()
         self._make_totals()
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all buffers."""
+        return sum(buffer.nbytes for buffer in {id(b): b for b in self.buffers.values()}.values())
 
     def fits(self, program: Program, sequences: Sequences) -> bool:
         """Whether another run of the same network can use the buffers; if so, they are made ready."""
@@ -219,6 +225,7 @@ class Run:
         running = self.sequences.running
         self.running = np.array((self.m,) * self.T if running is None else running, np.int64)
         self.all_run = bool(self.running.all())
+        self.over = self.running[:, None] <= np.arange(self.m) if running is not None else None
         self.numbers[self.number["apart"]] = running is not None
         self._put_address("running", self.running)
 
@@ -325,7 +332,7 @@ class Run:
         """Put the states before the first step, or the gradients of the last ones, in their places."""
         running = self.sequences.running
         if running is not None:
-            self._clear(running)
+            self._clear()
         for key, name in self.program.schedule.carried.items():
             value = start[name]
             if self.program.direction == "forward":
@@ -339,14 +346,12 @@ class Run:
                 buffer, columns = self.buffers[key], self.columns[key]
                 buffer[0][:, columns] = 0 if value is None else value.T
 
-    def _clear(self, running: tuple[int, ...]) -> None:
-        """Put 0 where sequences are over: gradients are 0 there, and other numbers finite."""
+    def _clear(self) -> None:
+        """Put 0 where sequences are over, in what is handed on: gradients are 0 there, and states finite."""
         for buffer in self.program.buffers:
-            if buffer.over_time:
-                array, first = self.buffers[buffer.names[0]], self._first_step(buffer)
-                for t, m in enumerate(running):
-                    if m < self.m:
-                        array[first + t, m:] = 0
+            if buffer.over_time and (self.program.keeps_all or _HANDED_ON & set(buffer.names)):
+                first = self._first_step(buffer)
+                self.buffers[buffer.names[0]][first : first + self.T][self.over] = 0
 
     def _lengths(self) -> Array:
         if self.sequences.running is None:
