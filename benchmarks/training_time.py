@@ -44,7 +44,7 @@ class Clock:
 
 def main():
     kernels, passes = Clock(), Clock()
-    engine.run_kernel = kernels.watching(engine.run_kernel)
+    engine.run_kernels = kernels.watching(engine.run_kernels)
     un.Network.run_batch = passes.watching(un.Network.run_batch)
     Unrolled._forward = passes.watching_outside(Unrolled._forward)
     print("data      cell  n_a  updates  seconds  in the passes  of that in kernels")

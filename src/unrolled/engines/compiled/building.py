@@ -60,20 +60,15 @@ def serve(box):
     cores.serve(pointer(box, whole))
 
 
-@compiled("boolean(int64, int64, int64, int64, int64)")
-def hand_out(boxes, kernel, addresses, numbers, shares):
-    return cores.hand_out(pointer(boxes, whole), kernel, addresses, numbers, shares)
+@compiled("boolean(int64, int64, int64, int64)")
+def hand_out(boxes, kernels, count, shares):
+    return cores.hand_out(pointer(boxes, whole), kernels, count, shares)
 
 
-@compiled("void(int64, int64, int64, int64, int64)")
-def first_share(boxes, kernel, addresses, numbers, shares):
-    cores.run_kernel(kernel, addresses, numbers, 0, shares)
+@compiled("void(int64, int64, int64, int64)")
+def first_share(boxes, kernels, count, shares):
+    cores.run_all(kernels, count, 0, shares)
     cores.wait_for_all(pointer(boxes, whole), shares)
-
-
-@compiled("void(int64, int64, int64)")
-def alone(kernel, addresses, numbers):
-    cores.run_kernel(kernel, addresses, numbers, 0, 1)
 
 
 @compiled("int64()")

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from unrolled.one_hot import OneHot
 
 if TYPE_CHECKING:
@@ -39,6 +41,19 @@ class Chain:
 
     def __init__(self, links: list[_Link]):
         self.links = links
+        self.alike: list[
+            list[Run]
+        ] = []  # those that run one after the other without a word from Python
+        for link in links:
+            last = self.alike[-1][-1] if self.alike else None
+            if (
+                last
+                and last.shards == link.run.shards
+                and len(last.stops) == len(link.run.stops) == 1
+            ):
+                self.alike[-1].append(link.run)
+            else:
+                self.alike.append([link.run])
 
     @classmethod
     def made(
@@ -79,24 +94,35 @@ class Chain:
         ends: dict[str, Array] = {}
         gradients: dict[str, Array] = {}
         for link in self.links:
-            run, forward = link.run, link.direction == "compiled forward"
-            seen = run.given
-            own = None
-            if any(
-                seen.get(name) is not parameters[full] for name, full in link.parameters.items()
-            ):
-                own = {name: parameters[full] for name, full in link.parameters.items()}
-            new = {name: given[name] for name in link.given if seen.get(name) is not given[name]}
-            run.again(
-                own, new, {s: state[full] if forward else None for s, full in link.states.items()}
-            )
-            totals = run.totals
-            if forward:
+            self._prepare(link, parameters, given, state)
+        for alike in self.alike:
+            from unrolled.engines.compiled.conducting import run_kernels
+
+            if len(alike) == 1:
+                alike[0].go()
+            else:
+                tables = np.concatenate([run.table for run in alike])
+                run_kernels(tables, [run.counter for run in alike], alike[0].shards)
+        for link in self.links:
+            run, totals = link.run, link.run.totals
+            if link.direction == "compiled forward":
                 ends |= {f"{link.prefix}{s}": end for s, end in run.ends().items()}
                 loss = totals["loss"][0, 0] if "loss" in totals else loss
             else:
                 gradients |= {f"{link.prefix}{name[1:]}": total for name, total in totals.items()}
         return loss, ends, gradients
+
+    def _prepare(
+        self, link: _Link, parameters: Mapping[str, Array], given: Mapping[str, Array],
+        state: Mapping[str, Array],
+    ) -> None:  # fmt: skip
+        seen, own = link.run.given, None
+        if any(seen.get(name) is not parameters[full] for name, full in link.parameters.items()):
+            own = {name: parameters[full] for name, full in link.parameters.items()}
+        new = {name: given[name] for name in link.given if seen.get(name) is not given[name]}
+        forward = link.direction == "compiled forward"
+        start = {s: state[full] if forward else None for s, full in link.states.items()}
+        link.run.prepare(own, new, start)
 
 
 def _link(key: str, direction: str, prefix: str, given: Sequence[str], run: "Run") -> _Link:

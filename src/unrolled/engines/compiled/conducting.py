@@ -1,7 +1,8 @@
-"""Runs a kernel: its first share in the caller's thread, the others in threads that wait for them."""
+"""Runs kernels: their first share in the caller's thread, the others in threads that wait for them."""
 
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,10 @@ class _Workers:
         self.threads: list[threading.Thread] = []
         self.busy = threading.Lock()
 
-    def run(self, kernel: int, addresses: int, numbers: int, shares: int, counter: Array) -> None:
-        """Run every share of a kernel at the same time.
+    def run(self, kernels: int, counters: Sequence[Array], shares: int) -> None:
+        """Run every share of some kernels at the same time.
 
-        Where that is interrupted, as by Ctrl-C, those who wait for others at `counter` are let go, and
+        Where that is interrupted, as by Ctrl-C, those who wait for others at a counter are let go, and
         waited for: they write to memory that is not theirs.
         """
         do = conductor()
@@ -33,11 +34,12 @@ class _Workers:
             while len(self.wanted) < shares - 1:
                 self._hire()
             try:
-                if do.hand_out(self.address, kernel, addresses, numbers, shares):
+                if do.hand_out(self.address, kernels, len(counters), shares):
                     self._wake(shares)
-                do.first_share(self.address, kernel, addresses, numbers, shares)
+                do.first_share(self.address, kernels, len(counters), shares)
             except BaseException:
-                counter[:] = 1 << 40
+                for counter in counters:
+                    counter[:] = 1 << 40
                 self._wake(shares)
                 do.wait_for_all(self.address, shares)
                 raise
@@ -80,12 +82,17 @@ def _cores_but_this() -> set[int]:
 _WORKERS = _Workers()
 
 
-def run_kernel(kernel: int, tables: tuple[int, int], shares: int, counter: Array) -> None:
-    """Run a kernel in so many shares; `tables` says where its addresses and its numbers are."""
+def run_kernels(kernels: Array, counters: Sequence[Array], shares: int) -> None:
+    """Run kernels one after the other in so many shares: a share does not wait for others between two.
+
+    `kernels` (3 · count,) has for each its address and where its addresses and its numbers are; `counters`
+    are those at which shares meet, one for each kernel, and are 0.
+    """
+    where = kernels.__array_interface__["data"][0]
     if shares == 1:
-        conductor().alone(kernel, *tables)
+        conductor().first_share(0, where, len(counters), 1)
     else:
-        _WORKERS.run(kernel, *tables, shares, counter)
+        _WORKERS.run(where, counters, shares)
 
 
 def _after_fork() -> None:

@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
-from unrolled.engines.compiled.vectors import Value, ahead, number, put_number
+from unrolled.engines.compiled.vectors import Value, ahead, number, pointer, put_number
 
 BOX = 64  # whole numbers of a box; parts that different cores write to are in cache lines of their own
 TASK, WHAT, AWAKE, DONE = 0, 1, 16, 32
@@ -127,6 +127,15 @@ def run_kernel(
 
 
 @njit(error_model="numpy")
+def run_all(kernels, count, share, shares):
+    """Run one share of kernels one after the other: a table has their addresses, and those of their tables."""
+    table = pointer(kernels, 0)
+    for k in range(count):
+        row = ahead(table, 3 * k)
+        run_kernel(number(row, 0), number(row, 1), number(row, 2), share, shares)
+
+
+@njit(error_model="numpy")
 def wait_for(box, place, value):
     """Wait until a number is at least as large as a value."""
     looks = 0
@@ -162,14 +171,7 @@ def serve(box):
         task = seen(box, TASK)
         if task != seen(box, DONE):
             what = ahead(box, WHAT)
-            if number(what, 0) != 0:
-                run_kernel(
-                    number(what, 0),
-                    number(what, 1),
-                    number(what, 2),
-                    number(what, 3),
-                    number(what, 4),
-                )
+            run_all(number(what, 0), number(what, 1), number(what, 2), number(what, 3))
             show(box, DONE, task)
             looks = 0
             continue
@@ -185,17 +187,16 @@ def serve(box):
 
 
 @njit(error_model="numpy")
-def hand_out(boxes, kernel, addresses, numbers, shares):
-    """Give every worker its share of a task; return whether one has to be woken."""
+def hand_out(boxes, kernels, count, shares):
+    """Give every worker its share of some kernels; return whether one has to be woken."""
     asleep = False
     for worker in range(shares - 1):
         box = ahead(boxes, worker * BOX)
         what = ahead(box, WHAT)
-        put_number(what, 0, kernel)
-        put_number(what, 1, addresses)
-        put_number(what, 2, numbers)
-        put_number(what, 3, worker + 1)
-        put_number(what, 4, shares)
+        put_number(what, 0, kernels)
+        put_number(what, 1, count)
+        put_number(what, 2, worker + 1)
+        put_number(what, 3, shares)
         show(box, TASK, seen(box, TASK) + 1)
         asleep = asleep or seen(box, AWAKE) == 0
     return asleep

@@ -14,7 +14,7 @@ import numpy as np
 
 from unrolled.engines import Sequences
 from unrolled.engines.compiled.building import Kernel
-from unrolled.engines.compiled.conducting import run_kernel
+from unrolled.engines.compiled.conducting import run_kernels
 from unrolled.engines.compiled.products import HIGH, LONG, PACK_JOB, WIDE
 from unrolled.engines.compiled.program import Buffer, Program
 from unrolled.engines.compiled.source import Source
@@ -53,7 +53,8 @@ class Run:
         self.number = {what: k for k, what in enumerate(source.numbers)}
         self.addresses = np.zeros(len(self.at), np.int64)
         self.numbers = np.zeros(len(self.number), np.int64)
-        self.tables = self.addresses.ctypes.data, self.numbers.ctypes.data
+        where = self.addresses.ctypes.data, self.numbers.ctypes.data
+        self.table = np.array([kernel.address, *where], np.int64)
         self.arrays: dict[Any, Array] = {}  # everything whose address is known to the kernel
         self.buffers: dict[str, Array] = {}
         self.columns: dict[str, slice] = {}
@@ -237,12 +238,13 @@ class Run:
         new = {
             name: given[name] for name in self.program.given if seen.get(name) is not given[name]
         }
-        self.again(parameters, new, start)
+        self.prepare(parameters, new, start)
+        self.go()
 
-    def again(
+    def prepare(
         self, parameters: Mapping[str, Array] | None, new: Mapping[str, Array], start: Any
     ) -> None:
-        """The same with only what is `new` of what is given; None: the parameters are the same arrays."""
+        """Make it ready, with only what is `new` of what is given; None: the parameters are the same arrays."""
         if constants := self.program.schedule.constants:
             known = dict(parameters or self.own)
             for name, e in constants.items():
@@ -255,10 +257,14 @@ class Run:
             self._put_given(name, array)
         self._begin(start)
         self._renew_totals()
-        for stop in self.stops:  # between which Ctrl-C is heard
+        self.counter.fill(0)
+
+    def go(self) -> None:
+        """Run the kernel, in parts between which Ctrl-C is heard."""
+        for stop in self.stops:
             self.counter.fill(0)
             self.numbers[self.number["stop"]] = stop
-            run_kernel(self.kernel.address, self.tables, self.shards, self.counter)
+            run_kernels(self.table, [self.counter], self.shards)
             self.numbers[self.number["start"]] = stop
         self.numbers[self.number["start"]] = 0
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.engines.compiled.building import build
-from unrolled.engines.compiled.conducting import run_kernel
+from unrolled.engines.compiled.conducting import run_kernels
 from unrolled.engines.compiled.products import WIDE
 from unrolled.engines.compiled.run import aligned
 from unrolled.engines.compiled.vectors import BYTES
@@ -32,9 +32,10 @@ def square_product(n: int, dtype: str) -> Callable[[], Any]:
     addresses = np.array([array.ctypes.data for array in arrays])
     numbers, counter = np.array([n, wide, WIDE]), np.zeros(1, np.int64)
     kernel, shares = build("square product", _TEXT, dtype), shares_for(n, n**3)
+    table = np.array([kernel.address, addresses.ctypes.data, numbers.ctypes.data])
 
     def call() -> Any:
-        run_kernel(kernel.address, (addresses.ctypes.data, numbers.ctypes.data), shares, counter)
-        return arrays[2]
+        run_kernels(table, [counter], shares)
+        return arrays, addresses, numbers
 
     return call
