@@ -5,6 +5,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -341,6 +342,34 @@ def test_kernels_are_found_on_disk_and_not_mistaken(tmp_path):
     assert second.stderr == ""
     assert first.stdout == second.stdout
     assert building._digest("a") != building._digest("b")
+
+
+def test_kernels_that_nobody_uses_are_forgotten(tmp_path, monkeypatch):
+    from unrolled.engines.compiled import building
+
+    (tmp_path / "__pycache__").mkdir()
+    for name, age in (("old", 100), ("new", 10)):
+        for path in (tmp_path / f"{name}.py", tmp_path / "__pycache__" / f"{name}.1.nbc"):
+            path.write_text("")
+            os.utime(path, (0, time.time() - age * 24 * 3600))
+    building._forget_old(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["new.py", "new.1.nbc"]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("cell", ["rnn", "gru_reset_after", "lstm"])
+@pytest.mark.parametrize("sizes", [(27, 100, 27, 32, 50), (64, 128, 64, 64, 100)], ids=str)
+def test_float32_is_as_near_as_pytorch(cell, sizes):
+    """The error of gradients against the reference in float64 is at most twice that of PyTorch."""
+    from unrolled.benchmark.cases import Case, Problem
+    from unrolled.benchmark.contenders import largest_difference, ours
+    from unrolled.benchmark.peers import pytorch
+
+    pytorch.prepare(2)
+    given = Problem(Case(cell, *sizes, "float32"))
+    right = given.answer()
+    mine, other = (c.read(c.run()) for c in (ours(given, "compiled"), pytorch.contender(given)))
+    assert largest_difference(mine, right).value <= 2 * largest_difference(other, right).value
 
 
 def test_a_folder_that_cannot_be_written_to_costs_time_only(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ folder's own files, the versions of the compiler, and the processor. So what has
 for what is there.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -12,6 +13,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +27,7 @@ from unrolled.engines.compiled.toolkit import SHARED
 from unrolled.engines.compiled.vectors import target
 from unrolled.files import write_text
 
+_SEASON = 90 * 24 * 3600  # seconds
 _KERNEL = '''"""{title}: written by unrolled.engines.compiled.source, and compiled."""
 
 from numba import cfunc, types
@@ -140,8 +143,13 @@ def _load(title: str, text: str) -> ModuleType:
     place = (_folder() or Path(tempfile.mkdtemp())) / f"{name}.py"
     if not place.is_file():
         write_text(place, text)
-    if not any(place.parent.glob(f"__pycache__/{name}.*.nbc")):
+    code = list(place.parent.glob(f"__pycache__/{name}.*.nbc"))
+    if not code:
         _say_once()
+        _forget_old(place.parent)
+    for path in code:
+        with contextlib.suppress(OSError):
+            os.utime(path)  # when it was used last
     spec = importlib.util.spec_from_file_location(name, place)
     if spec is None or spec.loader is None:
         raise ImportError(f"{place} cannot be loaded")
@@ -149,6 +157,16 @@ def _load(title: str, text: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def _forget_old(folder: Path) -> None:
+    """Remove what has not been used for a season: a cell that is being written leaves many kernels."""
+    for text in folder.glob("*.py"):
+        files = list(folder.glob(f"__pycache__/{text.stem}.*"))
+        with contextlib.suppress(OSError):
+            if max(path.stat().st_mtime for path in (text, *files)) < time.time() - _SEASON:
+                for path in (*files, text):
+                    path.unlink(missing_ok=True)
 
 
 @functools.cache
