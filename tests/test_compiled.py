@@ -201,6 +201,24 @@ def test_what_is_new_in_a_call_of_the_same_sizes_is_seen():
         net.loss_and_gradients(p.X, Y)
 
 
+@pytest.mark.parametrize("labels", [False, True])
+def test_parameters_in_any_layout_changed_in_place(labels):
+    """What is copied because kernels cannot read it as it is, is copied anew in each call."""
+    p = problem("lstm", labels=labels, n_a=6, n_x=9)
+    net, right = _on(p, "compiled"), _on(p, "reference")
+    for name, value in p.net.parameters.items():
+        wide = np.zeros((2 * value.shape[0], 3 * value.shape[1]))
+        wide[::2, ::3] = value
+        net.parameters[name] = {"W": wide[::2, ::3], "b": wide[::2, ::3]}[name[0]]
+        right.parameters[name] = value.copy()
+    for _ in range(3):
+        found, expected = (n.loss_and_gradients(p.X, p.Y)[1] for n in (net, right))
+        for name, value in expected.items():
+            assert_close(found[name], value)
+            for each in (net, right):
+                each.parameters[name] -= 0.1 * value
+
+
 def test_results_are_the_callers_own():
     p = problem("gru", n_a=64, m=16, T=3, n_x=64)
     net = _on(p, "compiled")

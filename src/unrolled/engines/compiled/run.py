@@ -61,6 +61,7 @@ class Run:
         self.given: dict[str, Array] = {}  # what came, by name: arrays, OneHot, parameters
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.views: dict[str, Array] = {}
+        self.copies: dict[str, tuple[Array, Array]] = {}
         self.packs: Array = None
         self.own: Mapping[str, Array] = {}
         self.work = self._work()
@@ -255,6 +256,8 @@ class Run:
             self._put_parameters(parameters)
         for name, array in new.items():
             self._put_given(name, array)
+        for source, copy in self.copies.values():
+            copy[...] = source
         self._begin(start)
         self._renew_totals()
         self.counter.fill(0)
@@ -288,8 +291,7 @@ class Run:
         for name in seen:
             value = known[name]
             self.given[name] = value
-            if value.strides[0] != self.item and value.shape[0] > 1:
-                value = np.asfortranarray(value) if self._is_read(name) else value
+            value = self._usable(name, value, rows=name in self.at)
             self._put_address(name, value)
             self._put("column", name, value.strides[1] // self.item)
         jobs = [job for key in self.source.packed for job in self._pack_jobs(key)]
@@ -297,8 +299,21 @@ class Run:
         self._put_address("packs_at", self.packs)
         self.numbers[self.number["packs"]] = len(jobs)
 
-    def _is_read(self, name: str) -> bool:
-        return name in self.at
+    def _usable(self, name: str, array: Array, rows: bool) -> Array:
+        """Return an array as kernels read it, itself or a copy that is renewed in every run: numbers of the
+        dtype, whole numbers of them apart, those of a column next to each other where it is `rows`.
+        """
+        self.copies.pop(name, None)
+        apart = rows and array.shape[0] > 1 and array.strides[0] != array.itemsize
+        if (
+            array.dtype == self.dtype
+            and not apart
+            and not any(s % self.item for s in array.strides)
+        ):
+            return array
+        copy = array.astype(self.dtype, order="F")
+        self.copies[name] = array, copy
+        return copy
 
     def _pack_jobs(self, key: Any) -> list[list[int]]:
         weights, transposed = key
@@ -323,11 +338,9 @@ class Run:
         self.given[name], self.shapes[name] = array, array.shape
         if isinstance(array, OneHot):
             array = np.asarray(array.labels, np.int64)[None]
-        elif array.dtype != self.dtype:
-            array = array.astype(self.dtype, order="F")
-        n, item = array.shape[0], array.itemsize
-        if (n > 1 and array.strides[0] != item) or any(s % item for s in array.strides):
-            array = np.asfortranarray(array)
+        else:
+            array = self._usable(name, array, rows=True)
+        item = array.itemsize
         self._put_address(name, array)
         self._put("row", name, array.strides[1] // item)
         self._put("step", name, array.strides[2] // item)
