@@ -349,7 +349,7 @@ def test_on_an_older_processor(tmp_path, features, width):
     assert _python(_RUN, XDG_CACHE_HOME=str(tmp_path), **older).stdout.split() == [str(width)]
 
 
-def test_kernels_are_found_on_disk_and_not_mistaken(tmp_path):
+def test_kernels_are_found_on_disk_and_not_mistaken(tmp_path, monkeypatch):
     """A second process compiles nothing; another text, or another engine's text, is another file."""
     from unrolled.engines.compiled import building
 
@@ -359,7 +359,12 @@ def test_kernels_are_found_on_disk_and_not_mistaken(tmp_path):
     assert "compiling for this processor" in first.stderr
     assert second.stderr == ""
     assert first.stdout == second.stdout
-    assert building._digest("a") != building._digest("b")
+    names = {building._digest("a"), building._digest("b")}
+    for changed in ("_own_files", "target"):
+        with monkeypatch.context() as patch:
+            patch.setattr(building, changed, lambda: "another")
+            names.add(building._digest("a"))
+    assert len(names) == 4
 
 
 def test_kernels_that_nobody_uses_are_forgotten(tmp_path, monkeypatch):

@@ -2,8 +2,8 @@
 
 There is no cell's mathematics here. program.py divides a schedule into phases and says what is in memory,
 source.py writes the text of a kernel, building.py compiles it and keeps it on disk, run.py runs it;
-products.py, totals.py and elementary.py are what kernels call, and vectors.py is where LLVM is. What a
-kernel does not say, as an operation that takes the sequences of a step together, the NumPy engine runs.
+products.py, totals.py and elementary.py are what kernels call; LLVM is in vectors.py, tiles.py and cores.py.
+What a kernel does not say, as an operation that takes the sequences of a step together, the NumPy engine runs.
 """
 
 import weakref

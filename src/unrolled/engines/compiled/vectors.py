@@ -1,8 +1,8 @@
 """Vectors of the processor as values of Numba, so that a kernel's Python text says what each register holds.
 
 `z + p`, `1 - f`, `load(a, i)`, `store(a, i, z)` work on as many neighbouring numbers as one register
-has: LANES. It is the only file that knows LLVM; what is computed with vectors is said elsewhere.
-Arrays are seen through pointers, and places in them are counted in numbers.
+has: LANES. Here, in tiles.py and in cores.py, is what has to know LLVM; what is computed with vectors is said
+elsewhere. Arrays are seen through pointers, and places in them are counted in numbers.
 """
 
 import operator
@@ -213,7 +213,7 @@ def times_two_to(context: Any, a: Any, n: Any) -> Any:
         if BYTES == 64:
             return _scaled(context, builder, a, *operands)
         number, power = operands
-        half = called(context, builder, "rint", a, [_times(builder, a, power, 0.5)])
+        half = _rounded(builder, a, builder.fmul(power, ir.Constant(power.type, [0.5] * a.lanes)))
         for part in (half, builder.fsub(power, half)):  # 2ⁿ alone may be no normal number
             number = builder.fmul(number, _power_of_two(builder, a, part))
         return number
@@ -228,8 +228,12 @@ def _scaled(context: Any, builder: Any, a: Vector, number: Value, power: Value) 
     return _called(context, builder, name, number.type, [number, power, number, every, how])
 
 
-def _times(builder: Any, a: Vector, value: Value, factor: float) -> Value:
-    return builder.fmul(value, ir.Constant(llvm_of(a), [factor] * a.lanes))
+def _rounded(builder: Any, a: Vector, value: Value) -> Value:
+    """The nearest whole number: beside so large a number there is no room for a fraction."""
+    large = ir.Constant(
+        value.type, [1.5 * 2.0 ** (23 if a.dtype == types.float32 else 52)] * a.lanes
+    )
+    return builder.fsub(builder.fadd(value, large), large)
 
 
 def _power_of_two(builder: Any, a: Vector, n: Value) -> Value:
