@@ -105,7 +105,7 @@ def test_the_core_is_an_evenings_reading():
     rest = [path for path in core if path not in (*fast, *compiled)]
     assert sum(map(_code_lines, rest)) < 3200
     assert sum(map(_code_lines, fast)) < 1400
-    assert sum(map(_code_lines, compiled)) < 2450
+    assert sum(map(_code_lines, compiled)) < 2600
 
 
 def test_public_names_are_documented():

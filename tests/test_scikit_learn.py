@@ -32,8 +32,12 @@ FAILS = {
 }
 
 
+# In float64: in float32 a prediction differs in the last digits with how many are made at once.
 @parametrize_with_checks(
-    [SequenceClassifier(**FAST | {"n_a": 8, "epochs": 10}), SequenceRegressor(**FAST)],
+    [
+        SequenceClassifier(**FAST | {"n_a": 8, "epochs": 10}),
+        SequenceRegressor(**FAST, dtype="float64"),
+    ],
     expected_failed_checks=lambda estimator: FAILS[type(estimator).__name__],
 )
 def test_scikit_learns_checks(estimator, check):
