@@ -1,5 +1,6 @@
 """The compiled engine: against the reference, over several cores, on processors that this one is not."""
 
+import ast
 import importlib
 import importlib.util
 import os
@@ -12,7 +13,7 @@ import pytest
 from problems import assert_close, cells, problem
 
 from unrolled import Network, UnrolledError, engines, threads
-from unrolled.engines.compiled import listing
+from unrolled.engines.compiled import listing, source
 from unrolled.engines.compiled.program import Program, UnsupportedError
 from unrolled.engines.compiled.source import Source
 from unrolled.equations.step import EMBEDDING_STAGE, build_step
@@ -148,6 +149,22 @@ def test_a_file_of_ones_own_has_kernels(cores):
     path = os.path.join(os.path.dirname(__file__), "peephole_lstm.py")
     Source(Program(build_step(path).recurrence, "backward", frozenset(), frozenset(), frozenset()))
     _check(problem(path, n_a=19, m=6))
+
+
+def test_quantities_called_as_a_kernels_own_variables(cores):
+    _check(problem(os.path.join(os.path.dirname(__file__), "hostile_names.py"), n_a=19, m=6))
+
+
+@pytest.mark.parametrize(("cell", "activation"), CELLS)
+def test_every_name_in_a_kernel_is_one_of_its_own_or_made_from_a_quantity(cell, activation):
+    """What no quantity may be called, said in one place, is what the text really says."""
+    step = build_step(cell, activation)
+    for stage in (step.recurrence, step.head):
+        for direction in ("forward", "backward"):
+            made = source.Source(Program(stage, direction, None, frozenset(), frozenset()))
+            names = {n.id for n in ast.walk(ast.parse(made.text)) if isinstance(n, ast.Name)}
+            left = names - set(made.words.values()) - source._OWN
+            assert all(map(source._LIKE_OURS.fullmatch, left)), left
 
 
 def test_the_same_bytes_again_and_on_one_core_or_two_for_the_sums():

@@ -174,9 +174,10 @@ class Network:
                 "or labels (m,) that are integers: the sequences of one step"
             )
         with self._buffers("step") as memory:
-            if memory.get("parameters") != (seen := {n: id(v) for n, v in self.parameters.items()}):
+            seen, now = memory.get("parameters", {}), dict(self.parameters)
+            if {n: id(v) for n, v in seen.items()} != {n: id(v) for n, v in now.items()}:
                 check_parameters(self.parameters, self.architecture, self.dtype)
-                memory["parameters"] = seen
+                memory["parameters"] = now
             batch = make_batch(self.architecture, self.dtype, x[..., None], state)
             again = run_again(self.architecture, self.parameters, batch, memory)
             if again:
@@ -186,9 +187,8 @@ class Network:
                 remember(self.architecture, self.engine, batch, memory, back=False)
                 final, kept = run.state, run.kept["head"].arrays
             y_hat = np.array(kept["y_hat"][:, :, 0], order="F")
-        if not np.isfinite(
-            y_hat
-        ).all():  # parameters that were changed in place are not looked at before
+        # Parameters that were changed in place are looked at only where something came of it.
+        if not np.isfinite(y_hat).all():
             check_parameters(self.parameters, self.architecture, self.dtype)
         return y_hat, final
 
@@ -263,14 +263,16 @@ class Network:
         with self._buffers() as memory:
             again = not inputs and run_again(self.architecture, self.parameters, batch, memory)
             if again:
-                loss, final, gradients = again
-                return float(loss), final, self._chosen(batch, gradients, inputs)
-            run = self._unrolled(self.engine, batch, self.architecture.step.needed, memory=memory)
-            _, gradients = run.backward({}, frozenset(), inputs)
-            if not inputs:
-                remember(self.architecture, self.engine, batch, memory, back=True)
-            final = {name: batch.as_given(value) for name, value in run.state.items()}
-            return float(run.loss), final, self._chosen(batch, gradients, inputs)
+                loss, state, gradients = again
+            else:
+                keep = self.architecture.step.needed
+                run = self._unrolled(self.engine, batch, keep, memory=memory)
+                _, gradients = run.backward({}, frozenset(), inputs)
+                loss, state = run.loss, run.state
+                if not inputs:
+                    remember(self.architecture, self.engine, batch, memory, back=True)
+            final = {name: batch.as_given(value) for name, value in state.items()}
+            return float(loss), final, self._chosen(batch, gradients, inputs)
 
     def backward(
         self, run: Tape, upstream: Mapping[str, Any], inputs: bool = False
@@ -294,10 +296,8 @@ class Network:
                 "run is not one of this network's: expected what its forward returned"
             )
         back = copy(run.unrolled)
-        back.batch, back.engine = (
-            run.batch.without_targets(),
-            self.engine,
-        )  # its own loss is not added
+        back.batch = run.batch.without_targets()  # its own loss is not added
+        back.engine = self.engine
         outside = make_upstream(self.architecture, run.batch, self.dtype, upstream)
         _, gradients = back.backward(outside, frozenset(), inputs)
         return self._chosen(run.batch, gradients, inputs)
@@ -347,16 +347,8 @@ class Network:
         """Everything that comes in is looked at here."""
         check_parameters(self.parameters, self.architecture, self.dtype)
         return make_batch(
-            self.architecture,
-            self.dtype,
-            X,
-            state,
-            lengths,
-            Y,
-            reduction,
-            many_to_one,
-            dropout_seed,
-        )
+            self.architecture, self.dtype, X, state, lengths, Y, reduction, many_to_one, dropout_seed
+        )  # fmt: skip
 
     def _chosen(
         self, batch: Batch, gradients: Mapping[str, Array], inputs: bool

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 _WIDE = 256  # hidden units from which on a second thread gains more than it costs
 _LEAST = 1 << 20  # multiplications of a call for which a second core gains more than it costs
+MOST_SHARES = 256  # that a call of the compiled engine is divided into, however many are asked for
 _limit: int | None = None
 
 
@@ -58,7 +59,7 @@ def shares_for(m: int, work: int) -> int:
     """
     if m == 1 or work < _LEAST:
         return 1
-    return min(m, _limit or _asked_for() or cores())
+    return min(m, _limit or _asked_for() or cores(), MOST_SHARES)
 
 
 @functools.cache

@@ -9,6 +9,7 @@ import numpy as np
 
 from unrolled.engines.compiled.building import conductor
 from unrolled.engines.compiled.cores import AWAKE, BOX
+from unrolled.threads import MOST_SHARES
 
 Array = Any
 
@@ -16,8 +17,8 @@ Array = Any
 class _Workers:
     """Threads, one for each core but the first, and their boxes."""
 
-    def __init__(self, most: int = 256):
-        self.boxes = np.zeros((most, BOX), np.int64)
+    def __init__(self) -> None:
+        self.boxes = np.zeros((MOST_SHARES, BOX), np.int64)
         self.address = int(self.boxes.ctypes.data)
         self.wanted: list[threading.Semaphore] = []
         self.threads: list[threading.Thread] = []

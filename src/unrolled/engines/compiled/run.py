@@ -180,7 +180,7 @@ class Run:
             "counter": self.counter,
         }  # fmt: skip
         for name, table in tables.items():
-            self._put_address(name, table)
+            self._put_address(("table", name), table)
         for key in source.packed:
             weights, transposed = key
             inner, outer = self._inner(weights[0], transposed), self._outer(weights, transposed)
@@ -229,7 +229,7 @@ class Run:
         self.all_run = bool(self.running.all())
         self.over = self.running[:, None] <= np.arange(self.m) if running is not None else None
         self.numbers[self.number["apart"]] = running is not None
-        self._put_address("running", self.running)
+        self._put_address(("table", "running"), self.running)
 
     # what a run is given
 
@@ -296,7 +296,7 @@ class Run:
             self._put("column", name, value.strides[1] // self.item)
         jobs = [job for key in self.source.packed for job in self._pack_jobs(key)]
         self.packs = np.array(jobs or [[0] * PACK_JOB], np.int64)
-        self._put_address("packs_at", self.packs)
+        self._put_address(("table", "packs_at"), self.packs)
         self.numbers[self.number["packs"]] = len(jobs)
 
     def _usable(self, name: str, array: Array, rows: bool) -> Array:
@@ -428,7 +428,7 @@ class Run:
             job[[3, 7, 9, 10, 11]] = part.n, part.k, part.room.shape[1], part.kind, part.number
             job[8] = part.room.__array_interface__["data"][0]
         self.jobs = jobs
-        self._put_address("sums_at", jobs)
+        self._put_address(("table", "sums_at"), jobs)
         self.numbers[self.number["sums"]] = len(self.parts)
         self.located: dict[str, Any] = {}
         self.renewed = [(job, p) for job, p in zip(jobs, self.parts, strict=False) if p.is_whole]

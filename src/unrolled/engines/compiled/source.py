@@ -26,25 +26,38 @@ _FIXED = (
 )  # fmt: skip
 _TABLES = ("running", "places", "packs_at", "sums_at", "spares", "counter")
 _WHOLE = frozenset(_TABLES) - {"spares"}  # those that point to whole numbers
+# Names that a kernel's text has for itself: a quantity that is called so is called otherwise there.
+_OWN = frozenset((
+    *_FIXED, *_TABLES, *_SIGNS, *_CALLS, *_NAMED,
+    "kernel", "addresses", "numbers", "shard", "shards", "own", "end", "next", "which",
+    "among", "turn", "begins", "block", "rows", "last", "s", "t", "sequence", "q", "row",
+    "count", "first_row", "last_row", "j", "mask", "min", "range", "pointer", "ahead",
+    "number", "put_number", "load", "load_part", "store", "store_part", "first",
+    "put_first", "broadcast", "everywhere", "one_at", "larger", "sum_of", "largest_of",
+    "product", "pick", "pack", "totals", "meet", "meet_again", "LANES", "nothing", "INF",
+    "whole",
+))  # fmt: skip
+_LIKE_OURS = re.compile(
+    r"(n|to|at|i|sum|squared|its)_\w+|\w+_(step|row|column|wide|panel|packed|T)"
+)
 
 
 class Source:
     """The text of a kernel, and what it is to be given.
 
-    `addresses` are names of quantities, weights and tables; `numbers` are ("step", name), ("row", name),
-    ("axis", symbol), ("panel", packed) and the names of the others; `packed` lists each packed operand
-    as (weights, transposed), `products` the number of registers of each product's rows.
+    `addresses` are names of quantities and parameters, ("table", name) and ("packed", weights, transposed);
+    `numbers` are ("step", name), ("row", name), ("column", weight), ("axis", symbol), ("wide", …) and ("panel",
+    …) of what is packed, and the names of the others; `packed` lists what is packed, (weights, transposed).
     """
 
     def __init__(self, program: Program, comment: Comment | None = None):
         self.program, self.comment = program, comment
-        self.addresses: list[Any] = list(_TABLES)
+        self.addresses: list[Any] = [("table", name) for name in _TABLES]
         self.numbers: list[Any] = list(_FIXED)
         self.packed: list[tuple[tuple[str, ...], bool]] = []
-        self.listed: list[
-            str
-        ] = []  # what has a list of places: buffers by their first name, and givens
+        self.listed: list[str] = []  # what has a list of places: buffers, by a name, and givens
         self.words: dict[str, str] = {}
+        self.packed_words: dict[Any, str] = {}
         ahead, loop, behind = (
             list(self._phases(phases, looped))
             for phases, looped in (
@@ -58,50 +71,65 @@ class Source:
     # names
 
     def word(self, name: str) -> str:
-        """Return the name of a quantity as one of Python."""
-        if name not in self.words:
-            word = re.sub(r"\W", "_", name)
-            while word in self.words.values():
-                word += "_"
-            self.words[name] = word
-        return self.words[name]
+        """Return the name of a quantity as one of Python, which nothing else in the text has."""
+        word = re.sub(r"\W", "_", name)
+        taken = word in _OWN or _LIKE_OURS.fullmatch(word)
+        return _unique(self.words, name, f"its_{word}_" if taken else word)
 
-    def address(self, what: Any, word: str) -> str:
+    def address(self, what: Any) -> str:
         """Ask for the address of something; return the variable that points there."""
         if what not in self.addresses:
             self.addresses.append(what)
-        return word
+        if what in self.program.parameters:
+            return self.word(what)
+        if isinstance(what, str):
+            return f"to_{self.word(what)}"
+        kind, *of = what
+        if kind == "table":
+            return str(of[0])
+        return self._packed_word(*of) + ("" if of[1] else "_packed")
 
     def number(self, what: Any) -> str:
+        """Ask for a number; return its variable."""
         if what not in self.numbers:
             self.numbers.append(what)
-        return _variable(what)
+        if isinstance(what, str):
+            return what
+        kind, *of = what
+        if kind == "axis":
+            return str(of[0])
+        word = self._packed_word(*of) if kind in ("wide", "panel") else self.word(of[0])
+        return f"{word}_{kind}"
+
+    def _packed_word(self, weights: tuple[str, ...], transposed: bool) -> str:
+        word = "_".join(map(self.word, weights)) + ("_T" if transposed else "")
+        return _unique(self.packed_words, (weights, transposed), word)
 
     def size(self, name: str) -> str:
         """Return the variable of how many rows a quantity has."""
         axis = self.program.axis(name)
         return "1" if axis == "1" else self.number(("axis", axis))
 
-    def listing(self, name: str) -> str:
-        """Return the variable of the list of places of a quantity, in the order of a block's rows."""
-        place = self.program.place(name)
-        before = self._before(name)
-        buffer = self.program.where.get(before or place)
+    def key(self, name: str) -> str:
+        """Return under which name a quantity has its list of places: the first of its buffer, or its own."""
+        buffer = self.program.where.get(self._before(name) or self.program.place(name))
         key = buffer.names[0] if buffer else name
         if key not in self.listed:
             self.listed.append(key)
             self.number(("step", key))
             self.number(("row", key))
-        return f"at_{self.word(key)}"
+        return key
+
+    def listing(self, name: str) -> str:
+        """Return the variable of the list of places of a quantity, in the order of a block's rows."""
+        return f"at_{self.word(self.key(name))}"
 
     def pointer(self, name: str) -> str:
         """Return the variable that points to a quantity at the first step."""
-        if name in self.program.parameters:
-            return self.address(name, self.word(name))
-        if name in self.program.given or self._before(name):
-            return self.address(name, f"to_{self.word(name)}")
-        place = self.program.place(name)
-        return self.address(place, f"to_{self.word(place)}")
+        outside = (
+            name in self.program.parameters or name in self.program.given or self._before(name)
+        )
+        return self.address(name if outside else self.program.place(name))
 
     def _before(self, name: str) -> str:
         """The state whose value before a step a name is, going forward; "" if it is none."""
@@ -120,9 +148,9 @@ class Source:
     def _whole(self, ahead: list[str], loop: list[str], behind: list[str]) -> Iterator[str]:
         yield "def kernel(addresses, numbers, shard, shards):"
         for k, what in enumerate(self.numbers):
-            yield f"    {_variable(what)} = number(numbers, {k})"
+            yield f"    {self.number(what)} = number(numbers, {k})"
         for k, what in enumerate(self.addresses):
-            yield f"    {self._pointed(what)} = pointer(number(addresses, {k}), {self._like(what)})"
+            yield f"    {self.address(what)} = pointer(number(addresses, {k}), {self._like(what)})"
         yield "    places = ahead(places, shard * span)"
         yield "    spares = ahead(spares, shard * spare)"
         yield ""
@@ -159,11 +187,11 @@ class Source:
         yield "        for s in range(last):"
         yield "            t = begin + stride * (block + s)"
         yield "            put_number(begins, s, rows)"
-        yield "            for r in range(own, min(end, number(running, t)), next):"
+        yield "            for sequence in range(own, min(end, number(running, t)), next):"
         for name, key in zip(lists, self.listed, strict=True):
-            step, row = _variable(("step", key)), _variable(("row", key))
+            step, row = self.number(("step", key)), self.number(("row", key))
             at = "s" if self._is_of_block(key) else "t"
-            yield f"                put_number({name}, rows, {at} * {step} + r * {row})"
+            yield f"                put_number({name}, rows, {at} * {step} + sequence * {row})"
         yield "                rows += 1"
         yield "        put_number(begins, last, rows)"
         whole_block = [
@@ -186,17 +214,9 @@ class Source:
         buffer = self.program.where.get(key)
         return buffer is not None and buffer.over == "block"
 
-    def _pointed(self, what: Any) -> str:
-        if what in _TABLES:
-            return str(what)
-        if isinstance(what, tuple):
-            return self._packed_word(*what[1:])
-        if what in self.program.parameters:
-            return self.word(what)
-        return f"to_{self.word(what)}"
-
     def _like(self, what: Any) -> str:
-        return "whole" if what in self.program.labels or what in _WHOLE else "nothing"
+        whole = what in self.program.labels or (what[0] == "table" and what[1] in _WHOLE)
+        return "whole" if whole else "nothing"
 
     # phases
 
@@ -232,7 +252,7 @@ class Source:
         key = (weights, transposed)
         if key not in self.packed:
             self.packed.append(key)
-        W = self.address(("packed", *key), self._packed_word(*key))
+        W = self.address(("packed", *key))
         a, c = self.pointer(operand), self.pointer(names[0])
         wide = self.number(("wide", *key))
         panel = self.number(("panel", *key))
@@ -251,9 +271,6 @@ class Source:
             to, n = self.pointer(name), self.size(name)
             yield f"     {to}, ahead({self.listing(name)}, row), {n}, count)"
 
-    def _packed_word(self, weights: tuple[str, ...], transposed: bool) -> str:
-        return "_".join(map(self.word, weights)) + ("_T" if transposed else "_packed")
-
     # elementwise phases
 
     def _rows(self, phase: Phase) -> Iterator[str]:
@@ -265,6 +282,15 @@ class Source:
         yield from (f"    {line}" for line in body)
 
 
+def _unique(words: dict[Any, str], what: Any, word: str) -> str:
+    """Return the word of something, from the first time on, which nothing else has."""
+    if what not in words:
+        while word in words.values():
+            word += "_"
+        words[what] = word
+    return words[what]
+
+
 class _Rows:
     """An elementwise phase: for each row of the block its passes over the numbers of a column."""
 
@@ -272,9 +298,7 @@ class _Rows:
         self.source, self.program, self.phase = source, source.program, phase
         self.passes = Passes(self.program, phase)
         self.keys: dict[str, None] = {}  # whose place in the row is needed
-        self.known: dict[
-            str, str
-        ] = {}  # numbers that a row has one of, and sums: the variable by place
+        self.known: dict[str, str] = {}  # by place: the variable of what a row has one of
         self.sums: dict[Scalar, str] = {}
         self.loaded: dict[str, str] = {}  # what this pass has loaded already
         self.masked = False
@@ -307,7 +331,7 @@ class _Rows:
         lines: list[str] = []
         for name, scalar in made.singles:
             lines += self._comment(name)
-            lines += self._compute(name, scalar, current, False)
+            lines += self._compute(name, scalar, current)
         yield from self.ahead
         yield from lines
         for place, variable in current.items():
@@ -322,11 +346,10 @@ class _Rows:
         current: dict[str, str] = {}
         self.loaded = {}
         self.masked = masked
-        waiting = list(enumerate(made.reductions))
         for name, scalar in made.entries:
             yield from self._comment(name)
-            yield from self._compute(name, scalar, current, masked)
-        for k, sum_ in waiting:
+            yield from self._compute(name, scalar, current)
+        for k, sum_ in enumerate(made.reductions):
             lines, text = self._value(sum_.operands[0], current)
             yield from lines
             name, how = self._sum(made, k), sum_.operation
@@ -366,9 +389,7 @@ class _Rows:
         if self.source.comment:
             yield f"# {self.source.comment(self.comments[name])}"
 
-    def _compute(
-        self, name: str, scalar: Scalar, current: dict[str, str], masked: bool
-    ) -> Iterator[str]:
+    def _compute(self, name: str, scalar: Scalar, current: dict[str, str]) -> Iterator[str]:
         lines, text = self._value(scalar, current)
         yield from lines
         place, variable = self.program.place(name), self.source.word(name)
@@ -426,7 +447,7 @@ class _Rows:
         if x.name in self.loaded:
             return self.loaded[x.name]
         if x.name in self.program.parameters:
-            return self._parameter(x, lines)
+            return self._parameter(x)
         if self.program.axis(x.name) == "1":
             return self._single(x)
         made = self.passes.made.get(place)
@@ -453,7 +474,7 @@ class _Rows:
             return f"one_at(number({to}, {i}), j, nothing)"
         return f"load_part({to}, {i} + j, mask)" if self.masked else f"load({to}, {i} + j)"
 
-    def _parameter(self, x: Scalar, lines: list[str]) -> str:
+    def _parameter(self, x: Scalar) -> str:
         row, column = x.at
         if column != 0:
             raise UnsupportedError(f"{x.name} is no column")
@@ -473,20 +494,7 @@ class _Rows:
         return variable
 
     def _index(self, name: str) -> str:
-        key = self.source.listing(name).removeprefix("at_")
-        word = next(k for k in self.source.listed if self.source.word(k) == key)
-        self.keys.setdefault(word)
-        return f"i_{key}"
-
-
-def _variable(what: Any) -> str:
-    """The variable of a number."""
-    if isinstance(what, str):
-        return what
-    kind, *of = what
-    if kind == "axis":
-        return str(of[0])
-    if kind in ("step", "row", "column"):
-        return f"{re.sub(chr(92) + 'W', '_', of[0])}_{kind}"
-    weights, transposed = of
-    return f"{'_'.join(weights)}_{'T_' if transposed else ''}{kind}".replace(".", "_")
+        """Return the variable of where the row of a quantity is."""
+        key = self.source.key(name)
+        self.keys.setdefault(key)
+        return f"i_{self.source.word(key)}"
