@@ -1,6 +1,7 @@
 """The compiled engine: against the reference, over several cores, on processors that this one is not."""
 
 import ast
+import gc
 import importlib
 import importlib.util
 import os
@@ -180,6 +181,19 @@ def test_the_same_bytes_again_and_on_one_core_or_two_for_the_sums():
         assert all(np.array_equal(v, first[1][n]) for n, v in found[1].items())
 
 
+def test_a_network_that_is_gone_leaves_nothing():
+    from unrolled.engines.compiled import _MADE
+
+    gc.collect()
+    before = len(_MADE)
+    p = problem("lstm", engine="compiled")
+    p.net.loss_and_gradients(*p.arguments)
+    assert len(_MADE) > before
+    del p
+    gc.collect()
+    assert len(_MADE) == before
+
+
 def test_what_is_new_in_a_call_of_the_same_sizes_is_seen():
     """Kernels, buffers and addresses are those of the call before; nothing else is."""
     p = problem("lstm", m=4, T=5, n_a=6)
@@ -256,6 +270,12 @@ def test_steps_of_a_stream_are_a_run(cell, options, engine):
         assert_close(y_hat, whole["y_hat"][:, :, t])
     for name, value in state.items():
         assert_close(value, whole.state[name])
+
+
+def test_more_threads_than_there_are_boxes(monkeypatch):
+    monkeypatch.setattr(threads, "_LEAST", 0)
+    with threads.limited(100_000):
+        assert threads.shares_for(1 << 20, 1) == threads.MOST_SHARES
 
 
 def test_a_step_refuses_what_is_none():

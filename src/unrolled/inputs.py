@@ -54,8 +54,7 @@ def check_parameters(parameters: Mapping[str, Array], net: Architecture, dtype: 
     """Raise UnrolledError unless every parameter is there with its shape, its dtype, and finite."""
     if not isinstance(parameters, Mapping):
         raise UnrolledError(f"parameters is {type(parameters).__name__}: expected a dictionary")
-    known = net.parameters.keys()
-    for name in sorted(parameters.keys() ^ known, key=str) if parameters.keys() != known else ():
+    for name in sorted(parameters.keys() ^ net.parameters.keys(), key=str):
         what = "is missing" if name in net.parameters else "is not one of this network's"
         raise UnrolledError(f"parameter {name} {what}: expected {', '.join(net.parameters)}")
     with np.errstate(over="ignore", invalid="ignore"):
@@ -393,8 +392,6 @@ def _array(name: str, value: Any) -> Array:
 
 def _check_shape(name: str, value: Array, axes: Shape, sizes: Sizes) -> None:
     expected = tuple(sizes.get(str(axis), axis) for axis in axes)
-    if value.shape == expected and 0 not in expected:
-        return
     fits = value.ndim == len(axes) and all(
         isinstance(size, str) or came == size
         for came, size in zip(value.shape, expected, strict=True)

@@ -3,7 +3,7 @@
 import io
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,16 +54,13 @@ class Report:
         means = []
         for name in self.names[1:]:
             for (cell, dtype), rows in [*_by_table(self.rows), ((None, None), self.rows)]:
-                ratios = [ratio for row in rows if (ratio := row.ratio(name))]
-                if ratios:
-                    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+                if mean := _geometric_mean(row.ratio(name) for row in rows):
                     means.append({"contender": name, "cell": cell, "dtype": dtype, "ratio": mean})
         return means
 
     def ahead(self, rows: Sequence[Row]) -> float | None:
         """Return the geometric mean of the fastest peer's time divided by that of the first."""
-        found = [ratio for row in rows if (ratio := row.ahead())]
-        return math.exp(sum(map(math.log, found)) / len(found)) if found else None
+        return _geometric_mean(row.ahead() for row in rows)
 
     def mean(self, name: str, cell: str | None = None, dtype: str | None = None) -> float | None:
         """Return one of the geometric means."""
@@ -266,6 +263,11 @@ class Report:
                 f"Ahead is the same of the fastest other library in each case; geometric means: {said}."
             )
         return lines
+
+
+def _geometric_mean(ratios: Iterable[float | None]) -> float | None:
+    found = [ratio for ratio in ratios if ratio]
+    return math.exp(sum(map(math.log, found)) / len(found)) if found else None
 
 
 def _by_table(rows: Sequence[Row]) -> list[tuple[tuple[str, str], list[Row]]]:

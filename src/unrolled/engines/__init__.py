@@ -1,7 +1,8 @@
 """The engines, one file each, found by looking into this folder, and what they take and leave behind.
 
 An engine has two functions, both described in reference.py: `forward` runs a stage (a cell in one
-layer and direction, or what stands above it) over sequences, `backward` goes back over what was kept.
+layer and direction, or what stands above it) over sequences, `backward` goes back over what was kept. One that
+remembers its runs may have a class `Chain` as well, which runs all stages again: compiled/chain.py.
 """
 
 import functools
@@ -12,7 +13,11 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
+from unrolled.equations.step import Stage
 from unrolled.errors import UnrolledError
+from unrolled.notation import Shape
 
 Array = Any
 _COMPILER = ("numba", "platformdirs")  # what the compiled engine needs
@@ -41,6 +46,25 @@ class Sequences:
         running = (self.m,) * self.T if self.running is None else self.running
         return ((t, running[t]) for t in order if running[t])
 
+    @property
+    def lengths(self) -> Array:
+        """How many steps each sequence has, (m,)."""
+        if self.running is None:
+            return np.full(self.m, self.T)
+        return (np.array(self.running)[:, None] > np.arange(self.m)).sum(axis=0)
+
+    def sizes(
+        self, symbols: Mapping[str, Shape], parameters: Mapping[str, Array]
+    ) -> dict[str, int]:
+        """The sizes of all axes in some shapes, by name, from arrays that have them; "1" is 1."""
+        previous = {f"{s}_prev": value for s, value in self.state.items()}
+        arrays, sizes = {**parameters, **self.given, **previous}, {"1": 1, "m": self.m}
+        for name, shape in symbols.items():
+            if name in arrays:
+                rows, columns = arrays[name].shape[:2]
+                sizes[str(shape[0])], sizes[str(shape[1])] = rows, columns
+        return sizes
+
 
 @dataclass
 class Kept:
@@ -51,6 +75,24 @@ class Kept:
     arrays: dict[str, Array] = field(default_factory=dict)
     state: dict[str, Array] = field(default_factory=dict)
     loss: Any = 0.0
+
+
+def way_back(
+    stage: Stage, sequences: Sequences, kept: Kept, upstream: Mapping[str, Array]
+) -> tuple[frozenset[str], dict[str, Array], dict[str, Array]]:
+    """Return what a fast engine goes back with: the gradients to which `upstream` adds something at each
+    step, all that is given at each step, and where the gradients of the states start.
+    """
+    added = frozenset([n for n in upstream if n not in stage.taken and not n.endswith("_T")])
+    given = {**sequences.given, **kept.arrays, **{n: upstream[n] for n in stage.taken}}
+    given |= {f"up.{name}": upstream[name] for name in added}
+    return added, given, {f"d{s}_prev": upstream.get(f"d{s}_T") for s in stage.states}
+
+
+def gradients(totals: Mapping[str, Array], ends: Mapping[str, Array]) -> dict[str, Array]:
+    """Return totals and ends of the way back by what they are gradients of: W for dW, a0 for da_prev."""
+    starts = {name[1:].removesuffix("_prev") + "0": end for name, end in ends.items()}
+    return {name[1:]: total for name, total in totals.items()} | starts
 
 
 def engine_names() -> list[str]:

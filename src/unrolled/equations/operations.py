@@ -93,3 +93,12 @@ class Schedule:
         while name in self.homes:
             name = self.homes[name]
         return name
+
+    def place(self, name: str) -> str:
+        """Where `name` is written: at home, or, for what goes to the step before, where what came from the
+        step after was, unless others still read that.
+        """
+        home = self.home(name)
+        if home not in self.handed_back or home in self.apart:
+            return home
+        return next((key for key, other in self.carried.items() if other == home), home)

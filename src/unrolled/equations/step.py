@@ -42,6 +42,11 @@ class Stage:
         }
 
     @cached_property
+    def symbols(self) -> dict[str, Shape]:
+        """The shapes in symbols of all that comes from outside."""
+        return {**self.parameters, **self.given, **self.upstream}
+
+    @cached_property
     def taken(self) -> frozenset[str]:
         """The gradients that come to the stage from outside at each step."""
         return frozenset(self.upstream.keys() - {f"d{s}_next" for s in self.states})

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from unrolled.engines import Kept, Sequences
+from unrolled.engines import Kept, Sequences, gradients, way_back
 from unrolled.engines import numpy as fallback
 from unrolled.engines.compiled.chain import Chain
 from unrolled.engines.compiled.program import Program, UnsupportedError
@@ -52,21 +52,13 @@ def backward(
     memory: dict[str, Any] | None = None,
 ) -> tuple[Kept, dict[str, Array]]:  # fmt: skip
     """Go back over a run, as the reference engine does; shares of single steps are not kept."""
-    taken = stage.taken
-    added = frozenset([n for n in upstream if n not in taken and not n.endswith("_T")])
-    given = {**sequences.given, **kept.arrays}
-    for name in taken:
-        given[name] = upstream[name]
-    for name in added:
-        given[f"up.{name}"] = upstream[name]
+    added, given, start = way_back(stage, sequences, kept, upstream)
     made = _made(stage, "backward", keep, added, given, parameters)
     if made is None:
         return fallback.backward(stage, parameters, sequences, kept, upstream, keep, memory)
     run = _run(made, parameters, sequences, memory)
-    run.run(parameters, given, {f"d{s}_prev": upstream.get(f"d{s}_T") for s in stage.states})
-    gradients = {name[1:]: total for name, total in run.totals.items()}
-    ends = {name[1:].removesuffix("_prev") + "0": end for name, end in run.ends().items()}
-    return Kept(run.kept(keep)), gradients | ends
+    run.run(parameters, given, start)
+    return Kept(run.kept(keep)), gradients(run.totals, run.ends())
 
 
 def _made(

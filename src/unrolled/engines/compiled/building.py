@@ -109,6 +109,7 @@ class Kernel:
     module: ModuleType
 
 
+@functools.cache  # for every network there are new stages, and the same texts
 def build(title: str, text: str, dtype: str) -> Kernel:
     """Return the compiled kernel of a text, from disk where it has been compiled before."""
     symbol, kept = _ready(dtype), _folder() is not None

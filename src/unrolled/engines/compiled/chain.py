@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from unrolled.one_hot import OneHot
 
 if TYPE_CHECKING:
@@ -95,14 +93,8 @@ class Chain:
         gradients: dict[str, Array] = {}
         for link in self.links:
             self._prepare(link, parameters, given, state)
-        for alike in self.alike:
-            from unrolled.engines.compiled.conducting import run_kernels
-
-            if len(alike) == 1:
-                alike[0].go()
-            else:
-                tables = np.concatenate([run.table for run in alike])
-                run_kernels(tables, [run.counter for run in alike], alike[0].shards)
+        for first, *following in self.alike:
+            first.go(following)
         for link in self.links:
             run, totals = link.run, link.run.totals
             if link.direction == "compiled forward":
@@ -127,7 +119,7 @@ class Chain:
 
 def _link(key: str, direction: str, prefix: str, given: Sequence[str], run: "Run") -> _Link:
     forward = direction == "compiled forward"
-    parameters = {name: f"{prefix}{name}" for name in run.program.stage.parameters}
+    parameters = {name: f"{prefix}{name}" for name in run.program.weights}
     states = {
         s: f"{prefix}{s}" if forward else s for s in run.program.schedule.carried.values()
     }  # fmt: skip

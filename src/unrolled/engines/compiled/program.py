@@ -58,7 +58,9 @@ class Program:
         self, stage: Stage, direction: str, keep: frozenset[str] | None, outside: frozenset[str],
         labels: frozenset[str],
     ):  # fmt: skip
-        self.stage, self.direction, self.labels = stage, direction, labels
+        # And not the stage itself: programs are held as long as it lives.
+        self.symbols, self.weights = stage.symbols, tuple(stage.parameters)
+        self.direction, self.labels = direction, labels
         self.keeps_all = keep is None
         self.schedule: Schedule = schedule(stage, direction, keep, outside, single=False)
         if self.schedule.shares:
@@ -85,13 +87,8 @@ class Program:
         return [*self.ahead, *self.loop, *self.behind]
 
     def place(self, name: str) -> str:
-        """Where a quantity is written; what comes from the next step gives its place to what goes to
-        the one before.
-        """
-        if name in self.waiting:
-            return name
-        home = self.schedule.home(name)
-        return self._given_back.get(home, home)
+        """Where a quantity is written: where the schedule says, but for what waits for its step."""
+        return name if name in self.waiting else self.schedule.place(name)
 
     def axis(self, name: str) -> str:
         """What the rows of a quantity are counted in: "n_a", or "1"."""
@@ -108,11 +105,6 @@ class Program:
     @cached_property
     def _operations(self) -> list[Operation]:
         return [op for phase in self.phases for op in phase.operations]
-
-    @cached_property
-    def _given_back(self) -> dict[str, str]:
-        back = self.schedule.handed_back - self.schedule.apart
-        return {n: key for key, n in self.schedule.carried.items() if n in back}
 
     def entry(self, op: Elementwise) -> Scalar:
         """Return what entry (i, j) of an operation is."""

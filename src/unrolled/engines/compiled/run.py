@@ -6,7 +6,7 @@ begins where a register does. What was made for sequences of one size is used ag
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +18,14 @@ from unrolled.engines.compiled.conducting import run_kernels
 from unrolled.engines.compiled.products import HIGH, LONG, PACK_JOB, WIDE
 from unrolled.engines.compiled.program import Buffer, Program
 from unrolled.engines.compiled.source import Source
-from unrolled.engines.compiled.totals import COLUMNS, DENSE, FEW, JOB, LABELS, SUM
+from unrolled.engines.compiled.totals import DENSE, FEW, JOB, LABELS, PLACES, SUM, room_for_columns
 from unrolled.engines.compiled.vectors import BYTES
 from unrolled.one_hot import OneHot
 from unrolled.threads import shares_for
 
 Array = Any
 _ROWS, _MANY_ROWS = 32, 64  # of a block of steps, with a loop over them and without one
-_LONG = (
+_ODD = (
     8  # registers from which on a row has an odd number of them: else rows meet in one cache line
 )
 _LARGE = 1 << 16  # numbers of a total from which on it is not copied
@@ -48,7 +48,7 @@ class Run:
         self.dtype = next(iter(parameters.values())).dtype
         self.item = self.dtype.itemsize
         self.lanes: int = BYTES // self.item
-        self.sizes = self._sizes(parameters, sequences)
+        self.sizes = sequences.sizes(program.symbols, parameters)
         self.at = {what: k for k, what in enumerate(source.addresses)}
         self.number = {what: k for k, what in enumerate(source.numbers)}
         self.addresses = np.zeros(len(self.at), np.int64)
@@ -96,18 +96,6 @@ class Run:
 
     # what is made once
 
-    def _sizes(self, parameters: Mapping[str, Array], sequences: Sequences) -> dict[str, int]:
-        """The sizes of all axes, by name."""
-        previous = {f"{s}_prev": value for s, value in sequences.state.items()}
-        arrays = {**parameters, **sequences.given, **previous}
-        sizes = {"1": 1, "m": sequences.m}
-        stage = self.program.stage
-        for name, shape in {**stage.parameters, **stage.given, **stage.upstream}.items():
-            if name in arrays:
-                rows, columns = arrays[name].shape[:2]
-                sizes[str(shape[0])], sizes[str(shape[1])] = rows, columns
-        return sizes
-
     def _rows(self, name: str) -> int:
         return self.sizes[self.program.axis(name)]
 
@@ -119,7 +107,7 @@ class Run:
     def _make_buffers(self) -> None:
         for buffer in self.program.buffers:
             width = sum(map(self._width, buffer.names))
-            if width >= _LONG * self.lanes and width // self.lanes % 2 == 0:
+            if width >= _ODD * self.lanes and width // self.lanes % 2 == 0:
                 width += self.lanes
             steps = {"time": self.T + buffer.longer, "block": self.steps, "step": 1}[buffer.over]
             array = aligned((steps, self.m, width), self.dtype)
@@ -153,12 +141,10 @@ class Run:
         source, looped = self.source, self._looped()
         share, steps = self.share, self.steps
         room = steps * (self.m if self.split else share)
-        span = max(steps + 1 + len(source.listed) * room, 4 * COLUMNS)
+        span = max(steps + 1 + len(source.listed) * room, PLACES)
         rights = [self._rows(r) for t in self.program.schedule.totals for _, _, r in t.terms if r]
         most = max(rights, default=0)
-        spare = COLUMNS * (
-            WIDE * self.lanes + -(-most // chunk_of(self.item)) * chunk_of(self.item)
-        )
+        spare = room_for_columns(self.lanes, most)
         back = self.sequences.reverse == (self.program.direction == "forward")
         fixed = {
             "m": self.m, "T": self.T, "start": 0, "stop": self.T, "begin": self.T - 1 if back else 0,
@@ -260,14 +246,19 @@ class Run:
             copy[...] = source
         self._begin(start)
         self._renew_totals()
-        self.counter.fill(0)
 
-    def go(self) -> None:
-        """Run the kernel, in parts between which Ctrl-C is heard."""
+    def go(self, following: Sequence["Run"] = ()) -> None:
+        """Run the kernel, in parts between which Ctrl-C is heard; or, where it is all one part, those of other
+        runs one after the other behind it, each core without waiting for the others between two.
+        """
+        runs = [self, *following]
+        kernels = np.concatenate([run.table for run in runs]) if following else self.table
+        counters = [run.counter for run in runs]
         for stop in self.stops:
-            self.counter.fill(0)
+            for counter in counters:
+                counter.fill(0)
             self.numbers[self.number["stop"]] = stop
-            run_kernels(self.table, [self.counter], self.shards)
+            run_kernels(kernels, counters, self.shards)
             self.numbers[self.number["start"]] = stop
         self.numbers[self.number["start"]] = 0
 
@@ -359,7 +350,7 @@ class Run:
                 last = self.T if self.sequences.reverse else 0
                 buffer[last][:, columns] = value.T
                 if running is not None and self.sequences.reverse:
-                    slots = self._lengths()
+                    slots = self.sequences.lengths
                     buffer[slots, np.arange(self.m), columns] = value.T
             else:
                 buffer, columns = self.buffers[key], self.columns[key]
@@ -372,11 +363,6 @@ class Run:
                 first = self._first_step(buffer)
                 self.buffers[buffer.names[0]][first : first + self.T][self.over] = 0
 
-    def _lengths(self) -> Array:
-        if self.sequences.running is None:
-            return np.full(self.m, self.T)
-        return (self.running[:, None] > np.arange(self.m)).sum(axis=0)
-
     def ends(self) -> dict[str, Array]:
         """Return what the last step hands on, (n, m): final states, or gradients of the first ones."""
         found = {}
@@ -387,7 +373,9 @@ class Run:
                 last = 0 if self.sequences.reverse else self.T
                 end = self.buffers[name][last][:, self.columns[name]]
             else:
-                end = self.buffers[name][self._lengths(), np.arange(self.m), self.columns[name]]
+                end = self.buffers[name][
+                    self.sequences.lengths, np.arange(self.m), self.columns[name]
+                ]
             found[name] = np.array(end.T, order="F")
         return found
 
@@ -497,11 +485,6 @@ class _Part:
             self.room.T if self.is_whole else np.array(self.room.T[: self.n, : self.k], order="F")
         )
         return found if self.sign > 0 else -found
-
-
-def chunk_of(item: int) -> int:
-    """Return how many neighbours a packed term has, for numbers of so many bytes."""
-    return max(BYTES // item, HIGH)
 
 
 _turns = itertools.count()

@@ -28,7 +28,21 @@ FEW = 256  # rows up to which labels are multiplied as the columns they stand fo
 DENSE, LABELS, SUM = range(3)
 JOB = 12  # numbers of a job
 
+PLACES = 4 * COLUMNS  # whole numbers that `totals` has use for
+
 _tiles = packed_tiles()
+
+
+@njit(error_model="numpy")
+def _chunk(lanes):
+    """How many neighbours a packed column has: a whole number of registers, and of tiles."""
+    return max(lanes, HIGH)
+
+
+def room_for_columns(lanes: int, rows: int) -> int:
+    """Return how many numbers `totals` has use for, beside the totals, where a right has so many rows."""
+    chunk: int = _chunk.py_func(lanes)
+    return COLUMNS * (WIDE * lanes + -(-rows // chunk) * chunk)
 
 
 @njit(error_model="numpy")
@@ -111,14 +125,8 @@ def _pack_right(job, places, count, to):
 
 
 @njit(error_model="numpy")
-def _chunk(of):
-    """How many neighbours a packed column has: a whole number of registers, and of tiles."""
-    return max(lanes_of(of), HIGH)
-
-
-@njit(error_model="numpy")
 def _pack_dense(right, n, places, count, to):
-    L, chunk, nothing = lanes_of(to), _chunk(to), zero_of(to)
+    L, chunk, nothing = lanes_of(to), _chunk(lanes_of(to)), zero_of(to)
     for q in range(count):
         of = ahead(right, number(places, q))
         for i in range(0, (n + chunk - 1) // chunk * chunk, L):
@@ -131,7 +139,7 @@ def _pack_dense(right, n, places, count, to):
 
 @njit(error_model="numpy")
 def _pack_labels(labels, n, places, count, to):
-    L, chunk, nothing = lanes_of(to), _chunk(to), zero_of(to)
+    L, chunk, nothing = lanes_of(to), _chunk(lanes_of(to)), zero_of(to)
     for q in range(count):
         label = number(labels, number(places, q))
         for i in range(0, (n + chunk - 1) // chunk * chunk, L):
@@ -159,7 +167,7 @@ def _add_product(
     left, n_left, places, right, n_right, count, total, step, more, own, turn, shard, shards
 ):
     """Add to the panels of a product whose turn it is; return whose turn is next."""
-    L, chunk = lanes_of(left), _chunk(left)
+    L, chunk = lanes_of(left), _chunk(lanes_of(left))
     panels, least, wider = divided((n_left + L - 1) // L, WIDE)
     begin = 0
     for panel in range(panels):

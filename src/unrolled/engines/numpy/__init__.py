@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.engines import Kept, Sequences
+from unrolled.engines import Kept, Sequences, gradients, way_back
 from unrolled.engines.numpy.program import Program
 from unrolled.engines.numpy.run import Run
 from unrolled.engines.numpy.workspace import Workspace
@@ -41,17 +41,11 @@ def backward(
     memory: dict[str, Any] | None = None,
 ) -> tuple[Kept, dict[str, Array]]:  # fmt: skip
     """Go back over a run, as the reference engine does; shares of single steps are not kept."""
-    taken = stage.taken
-    added = frozenset(n for n in upstream if not n.endswith("_T") and n not in taken)
+    added, given, start = way_back(stage, sequences, kept, upstream)
     program = _program(stage, "backward", keep, added, sequences.m == 1)
     workspace = _workspace(program, parameters, sequences, memory)
-    given = {**sequences.given, **kept.arrays, **{name: upstream[name] for name in taken}}
-    given |= {f"up.{name}": upstream[name] for name in added}
-    start = {f"d{s}_prev": upstream.get(f"d{s}_T") for s in stage.states}
     totals = Run(workspace, parameters, given).run(start)
-    gradients = {name[1:]: total for name, total in totals.items()}
-    ends = {name[1:].removesuffix("_prev") + "0": end for name, end in workspace.ends().items()}
-    return Kept(workspace.kept(keep)), gradients | ends
+    return Kept(workspace.kept(keep)), gradients(totals, workspace.ends())
 
 
 def _program(stage: Stage, *asked: Any) -> Program:

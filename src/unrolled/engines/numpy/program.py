@@ -92,7 +92,7 @@ class Function:
         return self.variables.setdefault(("spare", which, shape, count), f"v{len(self.variables)}")
 
     def _elementwise(self, op: Elementwise) -> None:
-        place = self.program.place(op.names[0])
+        place = self.program.schedule.place(op.names[0])
         self._write(op.expressions, self._quantity(*op.names), place, 0)
 
     def _write(self, parts: tuple[Expression, ...], out: str, place: Any, spare: int) -> None:
@@ -121,7 +121,7 @@ class Function:
     def _is_free(self, e: Expression, k: int, place: Any) -> bool:
         """Whether operand k may be computed where the result goes: no other operand is there still."""
         others = [x for j, x in enumerate(e.operands) if j != k]
-        read = {self.program.place(leaf.name) for x in others for leaf in x.leaves()}
+        read = {self.program.schedule.place(leaf.name) for x in others for leaf in x.leaves()}
         same = e.operands[k].shape == e.shape
         return same and place not in read and self.program.is_alone(place)
 
@@ -189,16 +189,14 @@ class Program:
         self, stage: Stage, direction: str, keep: frozenset[str] | None, outside: frozenset[str],
         single: bool,
     ):  # fmt: skip
+        self.symbols = stage.symbols  # and not the stage: programs are held as long as it lives
         self.direction, self.together = direction, single or direction == "backward"
         self.schedule = schedule(stage, direction, keep, outside, single)
         self.parameters = frozenset(stage.parameters)
-        self.symbols = {**stage.parameters, **stage.given, **stage.upstream}
         stacks = self.schedule.stacks
         self.position = {n: (k, i) for k, stack in enumerate(stacks) for i, n in enumerate(stack)}
         looped = [op for op in self.schedule.loop if isinstance(op, Product) and not op.transposed]
         self.results = {n: (op.names, i) for op in looped for i, n in enumerate(op.names)}
-        shared = self.schedule.handed_back - self.schedule.apart
-        self.carried = {n: key for key, n in self.schedule.carried.items() if n in shared}
         self.stacked_totals, self.other_totals = self._totals()
         self.before, self.after = map(self._phases, (self.schedule.before, self.schedule.after))
         last = self.before[-1] if self.before else None
@@ -206,13 +204,6 @@ class Program:
         self.before = self.before[:-1] if self.ahead else self.before
         self.waiting = set(self.ahead.variables) if self.ahead else set()
         self.loop = self._loop() if self.schedule.loop else None
-
-    def place(self, name: str) -> str:
-        """Where a quantity is written; what comes from the next step gives its place to what goes to
-        the one before.
-        """
-        home = self.schedule.home(name)
-        return self.carried.get(home, home)
 
     def is_alone(self, place: Any) -> bool:
         """Whether a place is not a part of a wider buffer, in which operations take longer."""

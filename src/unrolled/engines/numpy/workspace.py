@@ -28,7 +28,7 @@ class Workspace:
         self.program, self.sequences = program, sequences
         self.m, self.T, self.running = sequences.m, sequences.T, sequences.running
         self.dtype = next(iter(parameters.values())).dtype
-        self.sizes = self._sizes(parameters, sequences)
+        self.sizes = sequences.sizes(program.symbols, parameters)
         self.given: Mapping[str, Array] = {}
         self.start: Mapping[str, Array] = {}
         self.buffers: list[Array] = []
@@ -109,7 +109,7 @@ class Workspace:
                 end = self._temporary(("quantity", (key,)))
             else:
                 number, _, columns = self.where[name]
-                slots = np.zeros(self.m, int) if self.sequences.reverse else self._lengths()
+                slots = np.zeros(self.m, int) if self.sequences.reverse else self.sequences.lengths
                 end = self.buffers[number][slots, np.arange(self.m), columns]
             found[name] = np.array(end.T, order="F")
         return found
@@ -183,16 +183,6 @@ class Workspace:
             number, first, cut = self.where[name]
             self.where[key] = number, 1 - first, cut
 
-    def _sizes(self, parameters: Mapping[str, Array], sequences: Sequences) -> dict[str, int]:
-        """The sizes of all axes, by name."""
-        previous = {f"{s}_prev": value for s, value in sequences.state.items()}
-        arrays, sizes = {**parameters, **sequences.given, **previous}, {"m": sequences.m}
-        for name, shape in self.program.symbols.items():
-            if name in arrays:
-                rows, columns = arrays[name].shape[:2]
-                sizes[str(shape[0])], sizes[str(shape[1])] = rows, columns
-        return sizes
-
     def _symbols(self, what: Any) -> Shape:
         return what[2] if what[0] == "spare" else self.program.schedule.shapes[what[1][0]]
 
@@ -239,7 +229,7 @@ class Workspace:
         """Return the place of a quantity that is not kept, the same at every step."""
         if what[0] == "quantity" and what[1][0] in self.program.results:
             return self._result(what[1])
-        key = self.program.place(what[1][0]) if what[0] == "quantity" else what
+        key = self.program.schedule.place(what[1][0]) if what[0] == "quantity" else what
         if key not in self.temporary:
             self.temporary[key] = np.empty(self.place_shape(what), self.dtype)
         return self.temporary[key]
@@ -257,11 +247,6 @@ class Workspace:
         if side_by_side:
             return self.temporary[every][:, k * rows : (k + len(names)) * rows]
         return self.temporary[every][k] if len(names) == 1 else self.temporary[every]
-
-    def _lengths(self) -> Array:
-        if self.running is None:
-            return np.full(self.m, self.T)
-        return (np.array(self.running)[:, None] > np.arange(self.m)).sum(axis=0)
 
 
 def _first(view: Array, shape: Shape, m: int) -> Array:
