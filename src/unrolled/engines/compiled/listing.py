@@ -12,7 +12,7 @@ from unrolled.equations.table import Table
 _LEGEND = (
     (
         "load(a, i)",
-        "as many neighbouring numbers as a register has, LANES; a_part: those of a mask",
+        "as many neighbouring numbers as a register has, LANES; load_part: those that are there",
     ),
     ("product(a, at_a, W, k, c, at_c, …)", "C = A W for rows that lists of places say, W packed"),
     ("pick(x, at_x, W, …)", "the columns of W that labels say"),

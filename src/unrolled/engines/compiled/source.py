@@ -31,8 +31,8 @@ _OWN = frozenset((
     *_FIXED, *_TABLES, *_SIGNS, *_CALLS, *_NAMED,
     "kernel", "addresses", "numbers", "shard", "shards", "own", "end", "next", "which",
     "among", "turn", "begins", "block", "rows", "last", "s", "t", "sequence", "q", "row",
-    "count", "first_row", "last_row", "j", "mask", "min", "range", "pointer", "ahead",
-    "number", "put_number", "load", "load_part", "store", "store_part", "first",
+    "count", "first_row", "last_row", "j", "there", "min", "range", "pointer", "ahead",
+    "number", "put_number", "load", "load_part", "store", "first",
     "put_first", "broadcast", "everywhere", "one_at", "larger", "sum_of", "largest_of",
     "product", "pick", "pack", "totals", "meet", "meet_again", "LANES", "nothing", "INF",
     "whole",
@@ -301,7 +301,7 @@ class _Rows:
         self.known: dict[str, str] = {}  # by place: the variable of what a row has one of
         self.sums: dict[Scalar, str] = {}
         self.loaded: dict[str, str] = {}  # what this pass has loaded already
-        self.masked = False
+        self.masked = False  # whether this pass asks how many numbers of a register are there
         self.comments = {op.names[0]: op for op in phase.elementwise}
 
     def lines(self) -> Iterator[str]:
@@ -311,17 +311,17 @@ class _Rows:
     def _pass(self, made: Pass) -> Iterator[str]:
         self.ahead: list[str] = []  # what is the same in the whole column
         if made.axis != "1":
-            whole, part = ([*self._body(made, masked)] for masked in (False, True))
             n = self.source.number(("axis", made.axis))
+            self.masked = bool(made.reductions)
+            body = list(self._body(made))
             yield from self.ahead
             for k, sum_ in enumerate(made.reductions):
                 start = "nothing" if sum_.operation == "sum" else "-INF"
                 yield f"{self._sum(made, k)} = everywhere({start})"
-            yield f"for j in range(0, {n} - LANES + 1, LANES):"
-            yield from (f"    {line}" for line in whole)
-            yield f"if {n} % LANES:"
-            yield f"    j, mask = {n} - {n} % LANES, first({n} % LANES, nothing)"
-            yield from (f"    {line}" for line in part if not line.startswith("#"))
+            yield f"for j in range(0, {n}, LANES):"
+            if self.masked:
+                yield f"    there = first({n} - j, nothing)"
+            yield from (f"    {line}" for line in body)
             for k, sum_ in enumerate(made.reductions):
                 name = self._sum(made, k)
                 yield f"{name} = {'sum_of' if sum_.operation == 'sum' else 'largest_of'}({name})"
@@ -342,10 +342,9 @@ class _Rows:
     def _sum(self, made: Pass, k: int) -> str:
         return f"sum_{self.passes.passes.index(made)}_{k}"
 
-    def _body(self, made: Pass, masked: bool) -> Iterator[str]:
+    def _body(self, made: Pass) -> Iterator[str]:
         current: dict[str, str] = {}
         self.loaded = {}
-        self.masked = masked
         for name, scalar in made.entries:
             yield from self._comment(name)
             yield from self._compute(name, scalar, current)
@@ -353,18 +352,13 @@ class _Rows:
             lines, text = self._value(sum_.operands[0], current)
             yield from lines
             name, how = self._sum(made, k), sum_.operation
-            if masked:
-                text = f"where(mask, {text}, {'0' if how == 'sum' else '-INF'})"
+            text = f"where(there, {text}, {'0' if how == 'sum' else '-INF'})"
             yield (
                 f"{name} = {name} + {text}" if how == "sum" else f"{name} = larger({name}, {text})"
             )
         for place, variable in current.items():
             if self._is_stored(place):
-                to, i = self.source.pointer(place), self._index(place)
-                yield (
-                    f"store_part({to}, {i} + j, {variable}, mask)" if masked
-                    else f"store({to}, {i} + j, {variable})"
-                )  # fmt: skip
+                yield f"store({self.source.pointer(place)}, {self._index(place)} + j, {variable})"
 
     def _is_stored(self, place: str) -> bool:
         """Whether somebody reads later what a place holds: after this run, at another step, in another
@@ -472,7 +466,12 @@ class _Rows:
         to, i = self.source.pointer(name), self._index(name)
         if name in self.program.labels:
             return f"one_at(number({to}, {i}), j, nothing)"
-        return f"load_part({to}, {i} + j, mask)" if self.masked else f"load({to}, {i} + j)"
+        return self._part(to, f"{i} + j") if name in self.program.given else f"load({to}, {i} + j)"
+
+    def _part(self, to: str, at: str) -> str:
+        """A load of what is not in one of our buffers, whose rows are whole registers, with 0 at the end."""
+        self.masked = True
+        return f"load_part({to}, {at}, there)"
 
     def _parameter(self, x: Scalar) -> str:
         row, column = x.at
@@ -481,7 +480,7 @@ class _Rows:
         of = self.source.pointer(x.name)
         if row == 0:
             return f"broadcast({of}, 0)"
-        return f"load_part({of}, j, mask)" if self.masked else f"load({of}, j)"
+        return self._part(of, "j")
 
     def _single(self, x: Scalar) -> str:
         """A quantity with one number a column, the same for all of its rows."""

@@ -379,12 +379,14 @@ def store(context: Any, of: Any, i: Any, value: Any) -> Any:
 @intrinsic
 def first(context: Any, count: Any, like: Any) -> Any:
     """Return the mask of the first `count` lanes."""
-    vector, whole = vector_of(like), ir.VectorType(ir.IntType(64), lanes(like))
+    vector = vector_of(like)
+    whole = Vector(_WHOLE[like], vector.lanes)
 
     def lower(_: Any, builder: Any, __: Any, operands: Any) -> Value:
-        counted = ir.Constant(whole, list(range(vector.lanes)))
-        many = splat(builder, Vector(types.int64, vector.lanes), operands[0])
-        return builder.icmp_signed("<", counted, many)
+        counted, count = ir.Constant(llvm_of(whole), list(range(vector.lanes))), operands[0]
+        if like == types.float32:
+            count = builder.trunc(count, _I32)
+        return builder.icmp_signed("<", counted, splat(builder, whole, count))
 
     return signature(Vector(types.boolean, vector.lanes), types.int64, like), lower
 
@@ -404,21 +406,6 @@ def load_part(context: Any, of: Any, i: Any, mask: Any) -> Any:
         )
 
     return signature(vector, of, i, mask), lower
-
-
-@intrinsic
-def store_part(context: Any, of: Any, i: Any, value: Any, mask: Any) -> Any:
-    """Write the numbers in the lanes of a mask."""
-    vector = vector_of(of.dtype)
-
-    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-        name = f"llvm.masked.store.v{vector.lanes}{_NAMES[vector.dtype]}.p0"
-        place = _place(builder, vector, *operands[:2])
-        aligned = _I32(of.dtype.bitwidth // 8)
-        _called(context, builder, name, ir.VoidType(), [operands[2], place, aligned, operands[3]])
-        return context.get_dummy_value()
-
-    return signature(types.void, of, types.intp, vector, mask), lower
 
 
 @intrinsic
