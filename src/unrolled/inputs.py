@@ -101,6 +101,32 @@ def make_batch(
     return batch if over is None else batch.sorted_by_length(last + 1)
 
 
+def batch_alike(before: Batch, X: Any, Y: Any) -> Batch | None:
+    """Return the batch of what came, where it is of the kind of the one `before`, with all labels there as
+    targets, and its numbers are right; None where each array has to be looked at by itself.
+    """
+    if type(before.Y) is not OneHot or before.lengths is not None or before.dropped:
+        return None
+    X, Y = _alike(before.X, X), _alike(before.Y, Y)
+    if X is None or Y is None:
+        return None
+    return Batch(X, before.state, Y, before.share, before.many_to_one)
+
+
+def _alike(before: Array, value: Any) -> Any:
+    """Return an array as a batch has it, where it is one like that before it, else None."""
+    if type(value) is not np.ndarray or not value.flags.f_contiguous:
+        return None
+    if type(before) is not OneHot:
+        same = value.shape == before.shape and value.dtype == before.dtype
+        return value if same and _sum_is_finite(value) else None
+    n, shape = before.shape[0], before.shape[1:]
+    if value.shape != shape or value.dtype != np.intp or n in shape:  # these may be columns, or rows
+        return None
+    in_range = np.maximum.reduce(value.view(np.uintp), axis=None) < n  # −1 would be large
+    return OneHot(value, n, before.dtype) if in_range else None
+
+
 def _ends(lengths: Any, X: Array) -> tuple[Array, Array]:
     """Return the last step of each sequence, (m,), and where it is over, (m, T), or None."""
     if lengths is None or X.ndim not in (2, 3):

@@ -297,21 +297,24 @@ class Unrolled:
 
 
 def run_again(
-    architecture: Architecture, parameters: Mapping[str, Array], batch: Batch, memory: Memory
-) -> tuple[Any, dict[str, Array], dict[str, Array]] | None:
+    architecture: Architecture, parameters: Mapping[str, Array], batch: Batch, memory: Memory,
+    is_alike: bool = False,
+) -> tuple[Any, dict[str, Array], dict[str, Array]] | None:  # fmt: skip
     """Return the loss, the final state and the gradients of a batch, where the call before had the same
     sizes and the engine remembers all of its runs; None where it has to be run stage by stage.
 
     It may do so where each stage hands what it leaves to the next one as it is: one direction, no dropout,
-    no lengths, a target at more than half of all columns.
+    no lengths, a target at more than half of all columns. A batch that `is_alike` is like the one before it,
+    and the parameters have not been looked at: None, too, where they are others, or not finite.
     """
     chain = memory.get("chain", {}).get("runs")
     given = {"x": batch.X, "y": batch.Y, "omega": batch.share}
-    if chain is None or not _is_straight(architecture, batch) or not chain.fits(memory, given):
+    if chain is None or not chain.fits(memory, given):
         return None
-    found: tuple[Any, dict[str, Array], dict[str, Array]] = chain.run(
-        parameters, given, batch.state
-    )
+    if not (chain.knows(parameters) if is_alike else _is_straight(architecture, batch)):
+        return None
+    state = None if is_alike else batch.state
+    found: tuple[Any, dict[str, Array], dict[str, Array]] = chain.run(parameters, given, state)
     return found
 
 

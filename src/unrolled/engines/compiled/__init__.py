@@ -41,9 +41,7 @@ def forward(
         return fallback.forward(stage, parameters, sequences, keep, memory)
     run = _run(made, parameters, sequences, memory)
     run.run(parameters, sequences.given, sequences.state)
-    totals = run.totals
-    loss = totals["loss"][0, 0] if "loss" in totals else 0.0
-    return Kept(run.kept(keep), run.ends(), loss)
+    return Kept(run.kept(keep), run.ends(), run.loss)
 
 
 def backward(
@@ -58,7 +56,7 @@ def backward(
         return fallback.backward(stage, parameters, sequences, kept, upstream, keep, memory)
     run = _run(made, parameters, sequences, memory)
     run.run(parameters, given, start)
-    return Kept(run.kept(keep)), gradients(run.totals, run.ends())
+    return Kept(run.kept(keep)), gradients(run.results.new(), run.ends())
 
 
 def _made(

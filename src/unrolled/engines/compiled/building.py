@@ -48,7 +48,7 @@ _CONDUCTOR = '''"""What conducts kernels, compiled."""
 import numpy as np
 from numba import njit
 
-from unrolled.engines.compiled import cores
+from unrolled.engines.compiled import cores, looking, totals
 from unrolled.engines.compiled.vectors import pointer
 
 whole = np.int64(0)
@@ -72,6 +72,16 @@ def hand_out(boxes, kernels, count, shares):
 def first_share(boxes, kernels, count, shares):
     cores.run_all(kernels, count, 0, shares)
     cores.wait_for_all(pointer(boxes, whole), shares)
+
+
+@compiled(["boolean(int64, int64, float32)", "boolean(int64, int64, float64)"])
+def all_finite(arrays, count, nothing):
+    return looking.all_finite(pointer(arrays, whole), count, pointer(arrays, nothing))
+
+
+@compiled(["void(int64, int64, float32[::1])", "void(int64, int64, float64[::1])"])
+def copy_out(rows, count, to):
+    totals.copy_out(pointer(rows, whole), count, pointer(to.ctypes.data, to[0]))
 
 
 @compiled("int64()")

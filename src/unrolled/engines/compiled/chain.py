@@ -4,17 +4,22 @@ Where each stage hands what it leaves to the next one as it is, a call that foll
 has its kernels, their buffers and their addresses already: only inputs, targets and states are new.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unrolled.one_hot import OneHot
+import numpy as np
 
-if TYPE_CHECKING:
+from unrolled.one_hot import OneHot
+from unrolled.threads import shares_for
+
+if TYPE_CHECKING:  # as in __init__.py
     from unrolled.engines.compiled.run import Run
 
 Array = Any
 Found = tuple[Any, dict[str, Array], dict[str, Array]]
+_FORWARD, _BACKWARD = "compiled forward", "compiled backward"
 
 
 @dataclass
@@ -38,20 +43,23 @@ class Chain:
     """
 
     def __init__(self, links: list[_Link]):
-        self.links = links
-        self.alike: list[
-            list[Run]
-        ] = []  # those that run one after the other without a word from Python
-        for link in links:
-            last = self.alike[-1][-1] if self.alike else None
-            if (
-                last
-                and last.shards == link.run.shards
-                and len(last.stops) == len(link.run.stops) == 1
-            ):
-                self.alike[-1].append(link.run)
-            else:
-                self.alike.append([link.run])
+        from unrolled.engines.compiled.building import conductor
+        from unrolled.engines.compiled.results import Results
+        from unrolled.engines.compiled.run import together
+
+        self.all_finite = conductor().all_finite
+        self.links, self.dtype = links, links[0].run.dtype
+        self.forward = [link for link in links if link.direction == _FORWARD]
+        self.entries = [(link.run, name) for link in links for name in link.given]
+        back = [link for link in links if link.direction == _BACKWARD]
+        parts = ((f"{link.prefix}{p.total[1:]}", p) for link in back for p in link.run.parts)
+        self.results = Results(parts, self.dtype)
+        # Those that run one after the other without a word from Python.
+        alike = itertools.groupby((link.run for link in links), _how)
+        groups = [list(runs) for _, runs in alike]
+        self.alike = [(runs[0], together(runs)) for runs in groups]
+        self.seen: list[tuple[str, Array, tuple[int, ...]]] = []
+        self.table: tuple[int, int] | None = None  # of where these are, and how many numbers they have
 
     @classmethod
     def made(
@@ -59,8 +67,8 @@ class Chain:
         memory: Mapping[str, Mapping[str, Any]], back: bool,
     ) -> "Chain | None":  # fmt: skip
         """Return the chain, or None where a stage has no kernel."""
-        order = [("compiled forward", key) for key in keys]
-        order += [("compiled backward", key) for key in keys[::-1]] if back else []
+        order = [(_FORWARD, key) for key in keys]
+        order += [(_BACKWARD, key) for key in keys[::-1]] if back else []
         if not all(direction in memory.get(key, ()) for direction, key in order):
             return None
         return cls([
@@ -74,61 +82,67 @@ class Chain:
             run = link.run
             if memory[link.key].get(link.direction) is not run or not run.all_run:
                 return False
-            for name in link.given:
-                array = given[name]
-                one_hot = type(array) is OneHot
-                if one_hot != (name in run.program.labels) or array.shape != run.shapes[name]:
-                    return False
+            if run.shards != shares_for(run.m, run.work):
+                return False
+        for run, name in self.entries:
+            array = given[name]
+            one_hot = type(array) is OneHot
+            if one_hot != (name in run.program.labels) or array.shape != run.shapes[name]:
+                return False
         return True
 
-    def run(
-        self,
-        parameters: Mapping[str, Array],
-        given: Mapping[str, Array],
-        state: Mapping[str, Array],
-    ) -> Found:
-        """Run it all; return the loss, the final state, and the gradients of all parameters."""
-        loss: Any = 0.0
-        ends: dict[str, Array] = {}
-        gradients: dict[str, Array] = {}
-        for link in self.links:
-            self._prepare(link, parameters, given, state)
-        for first, *following in self.alike:
-            first.go(following)
-        for link in self.links:
-            run, totals = link.run, link.run.totals
-            if link.direction == "compiled forward":
-                ends |= {f"{link.prefix}{s}": end for s, end in run.ends().items()}
-                loss = totals["loss"][0, 0] if "loss" in totals else loss
-            else:
-                gradients |= {f"{link.prefix}{name[1:]}": total for name, total in totals.items()}
-        return loss, ends, gradients
+    def knows(self, parameters: Mapping[str, Array]) -> bool:
+        """Whether the parameters are the arrays of the call before, and all of their numbers are finite."""
+        return (
+            self.table is not None and self._same(parameters) and len(parameters) == len(self.seen)
+            and all(array.shape == shape for _, array, shape in self.seen)
+            and bool(self.all_finite(*self.table, self.dtype.type(0)))
+        )  # fmt: skip
 
-    def _prepare(
-        self, link: _Link, parameters: Mapping[str, Array], given: Mapping[str, Array],
-        state: Mapping[str, Array],
-    ) -> None:  # fmt: skip
-        seen, own = link.run.given, None
-        if any(seen.get(name) is not parameters[full] for name, full in link.parameters.items()):
+    def _same(self, parameters: Mapping[str, Array]) -> bool:
+        return bool(self.seen) and all(parameters[name] is array for name, array, _ in self.seen)
+
+    def run(
+        self, parameters: Mapping[str, Array], given: Mapping[str, Array],
+        state: Mapping[str, Array] | None,
+    ) -> Found:  # fmt: skip
+        """Run it all, from `state`, or zeros; return the loss, the final state, and all gradients."""
+        if not self._same(parameters):
+            self._put_parameters(parameters)
+        for link in self.links:
+            new = {n: given[n] for n in link.given if link.run.given.get(n) is not given[n]}
+            forward = link.direction == _FORWARD
+            start = {s: state[full] for s, full in link.states.items()} if state and forward else None
+            link.run.prepare(None, new, start)
+        for first, runs in self.alike:
+            first.go(runs)
+        ends: dict[str, Array] = {}
+        for link in self.forward:
+            ends |= {f"{link.prefix}{s}": end for s, end in link.run.ends().items()}
+        return self.forward[-1].run.loss, ends, self.results.new()
+
+    def _put_parameters(self, parameters: Mapping[str, Array]) -> None:
+        """Let all runs have these parameters, and remember them."""
+        for link in self.links:
             own = {name: parameters[full] for name, full in link.parameters.items()}
-        new = {name: given[name] for name in link.given if seen.get(name) is not given[name]}
-        forward = link.direction == "compiled forward"
-        start = {s: state[full] if forward else None for s, full in link.states.items()}
-        link.run.prepare(own, new, start)
+            link.run.put_parameters(own)
+        self.seen = [(name, array, array.shape) for name, array in parameters.items()]
+        arrays = [array for _, array, _ in self.seen]
+        in_one_piece = all(a.flags.c_contiguous or a.flags.f_contiguous for a in arrays)
+        self.places = np.array([[a.ctypes.data, a.size] for a in arrays], np.int64)
+        self.table = (self.places.ctypes.data, len(arrays)) if in_one_piece else None
+
+
+def _how(run: "Run") -> Any:
+    """What runs have in common that run one after the other in one go: a run in parts is alone."""
+    return run.shards, id(run) if len(run.stops) > 1 else 0
 
 
 def _link(key: str, direction: str, prefix: str, given: Sequence[str], run: "Run") -> _Link:
-    forward = direction == "compiled forward"
+    forward = direction == _FORWARD
     parameters = {name: f"{prefix}{name}" for name in run.program.weights}
-    states = {
-        s: f"{prefix}{s}" if forward else s for s in run.program.schedule.carried.values()
-    }  # fmt: skip
+    states = {s: f"{prefix}{s}" for s in run.program.schedule.carried.values()} if forward else {}
     return _Link(
-        key,
-        direction,
-        run,
-        prefix,
-        [n for n in given if n in run.program.given],
-        parameters,
+        key, direction, run, prefix, [n for n in given if n in run.program.given], parameters,
         states,
-    )
+    )  # fmt: skip

@@ -7,7 +7,6 @@ begins where a register does. What was made for sequences of one size is used ag
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from unrolled.engines.compiled.building import Kernel
 from unrolled.engines.compiled.conducting import run_kernels
 from unrolled.engines.compiled.products import HIGH, LONG, PACK_JOB, WIDE
 from unrolled.engines.compiled.program import Buffer, Program
+from unrolled.engines.compiled.results import Part, Results
 from unrolled.engines.compiled.source import Source
 from unrolled.engines.compiled.totals import DENSE, FEW, JOB, LABELS, PLACES, SUM, room_for_columns
 from unrolled.engines.compiled.vectors import BYTES
@@ -24,6 +24,7 @@ from unrolled.one_hot import OneHot
 from unrolled.threads import shares_for
 
 Array = Any
+Together = tuple[Array, list[Array]]
 _ROWS, _MANY_ROWS = 32, 64  # of a block of steps, with a loop over them and without one
 _ODD = (
     8  # registers from which on a row has an odd number of them: else rows meet in one cache line
@@ -36,8 +37,13 @@ _COUNTERS = 64
 _LINE = 64  # bytes
 
 
+def together(runs: Sequence["Run"]) -> Together:
+    """Return what `go` of the first of some runs takes to run all of them."""
+    return np.concatenate([run.table for run in runs]), [run.counter for run in runs]
+
+
 class Run:
-    """What a kernel needs for sequences of one size. `run` runs it, `totals` are what it summed up."""
+    """What a kernel needs for sequences of one size. `run` runs it, `results` are what it summed up."""
 
     def __init__(
         self, program: Program, source: Source, kernel: Kernel, parameters: Mapping[str, Array],
@@ -63,6 +69,7 @@ class Run:
         self.views: dict[str, Array] = {}
         self.copies: dict[str, tuple[Array, Array]] = {}
         self.packs: Array = None
+        self.at_zero = False
         self.own: Mapping[str, Array] = {}
         self.work = self._work()
         self.shards = shares_for(self.m, self.work)
@@ -229,38 +236,43 @@ class Run:
         self.go()
 
     def prepare(
-        self, parameters: Mapping[str, Array] | None, new: Mapping[str, Array], start: Any
-    ) -> None:
-        """Make it ready, with only what is `new` of what is given; None: the parameters are the same arrays."""
-        if constants := self.program.schedule.constants:
-            known = dict(parameters or self.own)
-            for name, e in constants.items():
-                known[name] = np.asfortranarray(np.asarray(e.value_of(known), self.dtype))
-            parameters = known
-        if parameters is not None:
-            self.own = parameters
-            self._put_parameters(parameters)
+        self, parameters: Mapping[str, Array] | None, new: Mapping[str, Array],
+        start: Mapping[str, Array] | None,
+    ) -> None:  # fmt: skip
+        """Make it ready, with only what is `new` of what is given, and states that start at `start`, or 0; None:
+        the parameters are the same arrays.
+        """
+        if parameters is not None or self.program.schedule.constants:
+            self.put_parameters(self.own if parameters is None else parameters)
         for name, array in new.items():
             self._put_given(name, array)
         for source, copy in self.copies.values():
             copy[...] = source
+        if new or not self.located:
+            self._locate()
         self._begin(start)
         self._renew_totals()
 
-    def go(self, following: Sequence["Run"] = ()) -> None:
+    def put_parameters(self, parameters: Mapping[str, Array]) -> None:
+        """Take parameters from where they are, and compute what is made of them alone."""
+        self.own, known = parameters, dict(parameters)
+        for name, e in self.program.schedule.constants.items():
+            known[name] = np.asfortranarray(np.asarray(e.value_of(known), self.dtype))
+        self._put_parameters(known)
+
+    def go(self, together: Together | None = None) -> None:
         """Run the kernel, in parts between which Ctrl-C is heard; or, where it is all one part, those of other
         runs one after the other behind it, each core without waiting for the others between two.
         """
-        runs = [self, *following]
-        kernels = np.concatenate([run.table for run in runs]) if following else self.table
-        counters = [run.counter for run in runs]
+        kernels, counters = together or (self.table, [self.counter])
+        stop_at, start_at = self.number["stop"], self.number["start"]
         for stop in self.stops:
             for counter in counters:
                 counter.fill(0)
-            self.numbers[self.number["stop"]] = stop
+            self.numbers[stop_at] = stop
             run_kernels(kernels, counters, self.shards)
-            self.numbers[self.number["start"]] = stop
-        self.numbers[self.number["start"]] = 0
+            self.numbers[start_at] = stop
+        self.numbers[start_at] = 0
 
     def _put(self, kind: str, name: str, value: int) -> None:
         if (kind, name) in self.number:
@@ -338,23 +350,23 @@ class Run:
 
     # states
 
-    def _begin(self, start: Mapping[str, Array]) -> None:
+    def _begin(self, start: Mapping[str, Array] | None) -> None:
         """Put the states before the first step, or the gradients of the last ones, in their places."""
-        running = self.sequences.running
+        forward, running = self.program.direction == "forward", self.sequences.running
         if running is not None:
             self._clear()
+        if start is None and forward and self.at_zero:
+            return  # no run writes there
         for key, name in self.program.schedule.carried.items():
-            value = start[name]
-            if self.program.direction == "forward":
-                buffer, columns = self.buffers[name], self.columns[name]
-                last = self.T if self.sequences.reverse else 0
-                buffer[last][:, columns] = value.T
-                if running is not None and self.sequences.reverse:
-                    slots = self.sequences.lengths
-                    buffer[slots, np.arange(self.m), columns] = value.T
-            else:
-                buffer, columns = self.buffers[key], self.columns[key]
-                buffer[0][:, columns] = 0 if value is None else value.T
+            value = 0 if start is None or start[name] is None else start[name].T
+            if not forward:
+                self.buffers[key][0][:, self.columns[key]] = value
+                continue
+            buffer, columns = self.buffers[name], self.columns[name]
+            buffer[self.T if self.sequences.reverse else 0][:, columns] = value
+            if running is not None and self.sequences.reverse:
+                buffer[self.sequences.lengths, np.arange(self.m), columns] = value
+        self.at_zero = start is None and running is None
 
     def _clear(self) -> None:
         """Put 0 where sequences are over, in what is handed on: gradients are 0 there, and states finite."""
@@ -401,14 +413,14 @@ class Run:
 
     def _make_totals(self) -> None:
         """Make room for the sums over all steps, and a table of what they are summed up from."""
-        self.parts: list[_Part] = []
+        self.parts: list[Part] = []
         rights: dict[str, int] = {}
         terms = [(t.name, *term) for t in self.program.schedule.totals for term in t.terms]
         for total, sign, left, right in sorted(terms, key=lambda term: term[3]):
             n, k = self._rows(left), self._rows(right) if right else 1
             kind = SUM if not right else LABELS if right in self.program.labels else DENSE
             number = rights.setdefault(right, len(rights))
-            self.parts.append(_Part(total, sign, left, right, n, k, kind, number))
+            self.parts.append(Part(total, sign, left, right, n, k, kind, number))
         jobs = np.zeros((max(1, len(self.parts)), JOB), np.int64)
         for job, part in zip(jobs, self.parts, strict=False):
             part.room = self._room_for(part.n, part.k, bool(part.right))
@@ -420,6 +432,7 @@ class Run:
         self.numbers[self.number["sums"]] = len(self.parts)
         self.located: dict[str, Any] = {}
         self.renewed = [(job, p) for job, p in zip(jobs, self.parts, strict=False) if p.is_whole]
+        self.added_to = [p for p in self.parts if p.kind == LABELS and p.k > FEW]
         self.summed_up: dict[
             str, list[int]
         ] = {}  # where in the table it is said where a quantity is
@@ -429,20 +442,23 @@ class Run:
                     self.summed_up.setdefault(name, []).extend(
                         range(k * JOB + at, k * JOB + at + 3)
                     )
+        self.results = Results(((part.total, part) for part in self.parts), self.dtype)
 
-    def _renew_totals(self) -> None:
-        """Say where the quantities are that are summed up; what is handed out whole is a new array."""
+    def _locate(self) -> None:
+        """Say where the quantities are that are summed up."""
         for name, places in self.summed_up.items():
             array = self.given.get(name, self)
             if self.located.get(name) is not array:
                 self.located[name] = array
                 self.jobs.ravel()[places] = self._located(name) * (len(places) // 3)
+
+    def _renew_totals(self) -> None:
+        """Make a new array of what is handed out whole, and begin at 0 where tiles do not."""
         for job, part in self.renewed:
             part.room = self._room_for(part.n, part.k, bool(part.right))
             job[8] = part.room.__array_interface__["data"][0]
-        for part in self.parts:
-            if (part.kind == LABELS and part.k > FEW) or not self.all_run:
-                part.room[...] = 0
+        for part in self.parts if not self.all_run else self.added_to:
+            part.room[...] = 0
 
     def _room_for(self, n: int, k: int, product: bool) -> Array:
         """Room for (n, k) transposed, as the tiles fill it: whole registers, and whole tiles."""
@@ -456,35 +472,9 @@ class Run:
         return where, array.strides[2] // array.itemsize, array.strides[1] // array.itemsize
 
     @property
-    def totals(self) -> dict[str, Array]:
-        """The sums over all steps, by name."""
-        found: dict[str, Array] = {}
-        for part in self.parts:
-            value = part.value()
-            found[part.total] = found[part.total] + value if part.total in found else value
-        return found
-
-
-@dataclass
-class _Part:
-    """A term of a total: sign · Σ_t left⟨t⟩ right⟨t⟩ᵀ, (n, k), or the sum of the columns of `left`."""
-
-    total: str
-    sign: int
-    left: str
-    right: str
-    n: int
-    k: int
-    kind: int
-    number: int
-    room: Array = None
-    is_whole: bool = False
-
-    def value(self) -> Array:
-        found = (
-            self.room.T if self.is_whole else np.array(self.room.T[: self.n, : self.k], order="F")
-        )
-        return found if self.sign > 0 else -found
+    def loss(self) -> Any:
+        """The loss, where this is the way forward of an output layer, else 0."""
+        return next((p.sign * p.room[0, 0] for p in self.parts if p.total == "loss"), 0.0)
 
 
 _turns = itertools.count()

@@ -33,7 +33,7 @@ _OWN = frozenset((
     "among", "turn", "begins", "block", "rows", "last", "s", "t", "sequence", "q", "row",
     "count", "first_row", "last_row", "j", "there", "min", "range", "pointer", "ahead",
     "number", "put_number", "load", "load_part", "store", "first",
-    "put_first", "broadcast", "everywhere", "one_at", "larger", "sum_of", "largest_of",
+    "first_of", "broadcast", "everywhere", "one_at", "larger", "sum_of", "largest_of",
     "product", "pick", "pack", "totals", "meet", "meet_again", "LANES", "nothing", "INF",
     "whole",
 ))  # fmt: skip
@@ -337,7 +337,8 @@ class _Rows:
         for place, variable in current.items():
             self.known[place] = variable
             if self._is_stored(place):
-                yield f"put_first({self.source.pointer(place)}, {self._index(place)}, {variable})"
+                to, i = self.source.pointer(place), self._index(place)
+                yield f"put_number({to}, {i}, first_of({variable}))"
 
     def _sum(self, made: Pass, k: int) -> str:
         return f"sum_{self.passes.passes.index(made)}_{k}"

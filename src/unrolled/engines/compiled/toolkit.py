@@ -18,7 +18,7 @@ from unrolled.engines.compiled.totals import totals
 
 _VECTORS = (
     "pointer", "ahead", "number", "put_number", "load", "load_part", "store", "first",
-    "put_first", "broadcast", "everywhere", "one_at", "less", "at_most", "where", "larger", "sum_of",
+    "first_of", "broadcast", "everywhere", "one_at", "less", "at_most", "where", "larger", "sum_of",
     "largest_of",
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ COLUMNS = 256  # that are added up before they go to the total
 FEW = 256  # rows up to which labels are multiplied as the columns they stand for
 DENSE, LABELS, SUM = range(3)
 JOB = 12  # numbers of a job
+COPY = 7  # numbers of a row that says what is copied out
 
 PLACES = 4 * COLUMNS  # whole numbers that `totals` has use for
 
@@ -210,3 +211,33 @@ def _add_to_labels(left, n, places, labels, label_places, count, total, step, sh
             place = label * step + j
             found = load_part(of, j, first(n - j, nothing))
             store(total, place, load(total, place) + found)
+
+
+@njit(error_model="numpy")
+def copy_out(rows, count, to):
+    """Copy totals out of the room that tiles fill, to where they are handed out, one behind the other.
+
+    A row is COPY numbers: where a total is, how far its next column is, its rows and columns, where in `to` it
+    goes, whether it is negative, and whether it is added to what is there.
+    """
+    for k in range(count):
+        row = ahead(rows, COPY * k)
+        of, step, n = pointer(number(row, 0), zero_of(to)), number(row, 1), number(row, 2)
+        begin, negative, more = number(row, 4), number(row, 5), number(row, 6)
+        for j in range(number(row, 3)):
+            _copy_column(ahead(of, j * step), n, ahead(to, begin + j * n), negative, more)
+
+
+@njit(error_model="numpy")
+def _copy_column(of, n, to, negative, more):
+    L = lanes_of(to)
+    for i in range(0, n - L + 1, L):
+        found = load(of, i)
+        if negative:
+            found = -found
+        store(to, i, found + load(to, i) if more else found)
+    for i in range(n - n % L, n):
+        one = number(of, i)
+        if negative:
+            one = -one
+        put_number(to, i, one + number(to, i) if more else one)

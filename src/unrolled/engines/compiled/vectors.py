@@ -474,14 +474,10 @@ def largest_of(context: Any, a: Any) -> Any:
 
 
 @intrinsic
-def put_first(context: Any, of: Any, i: Any, value: Any) -> Any:
-    """Write the number in the first lane."""
-    vector = vector_of(of.dtype)
+def first_of(context: Any, a: Any) -> Any:
+    """Return the number in the first lane."""
 
-    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-        builder.store(
-            builder.extract_element(operands[2], _I32(0)), builder.gep(operands[0], [operands[1]])
-        )
-        return context.get_dummy_value()
+    def lower(_: Any, builder: Any, __: Any, operands: Any) -> Value:
+        return builder.extract_element(operands[0], _I32(0))
 
-    return signature(types.void, of, types.intp, vector), lower
+    return signature(a.dtype, a), lower
