@@ -61,7 +61,7 @@ def check_parameters(parameters: Mapping[str, Array], net: Architecture, dtype: 
         for name, shape in net.shapes.items():
             value = parameters[name]
             right = type(value) is np.ndarray and value.dtype == dtype and value.shape == shape
-            if not (right and _sum_is_finite(value)):
+            if not (right and sum_is_finite(value)):
                 _check_parameter(name, value, net, dtype)
 
 
@@ -113,13 +113,25 @@ def batch_alike(before: Batch, X: Any, Y: Any) -> Batch | None:
     return Batch(X, before.state, Y, before.share, before.many_to_one)
 
 
+def step_alike(before: Batch, x: Array, state: Any) -> Batch | None:
+    """Return the batch of one step, where x and the state are of the kind of the step `before`; else None."""
+    if type(state) is not dict or state.keys() != before.state.keys():
+        return None
+    X = _alike(before.X, x)
+    found = {name: _alike(seen, state[name]) for name, seen in before.state.items()}
+    if X is None or any(value is None for value in found.values()):
+        return None
+    return Batch(X, found)
+
+
 def _alike(before: Array, value: Any) -> Any:
     """Return an array as a batch has it, where it is one like that before it, else None."""
-    if type(value) is not np.ndarray or not value.flags.f_contiguous:
+    if type(value) is not np.ndarray:
         return None
+    value = np.asfortranarray(value)
     if type(before) is not OneHot:
         same = value.shape == before.shape and value.dtype == before.dtype
-        return value if same and _sum_is_finite(value) else None
+        return value if same and sum_is_finite(value) else None
     n, shape = before.shape[0], before.shape[1:]
     if value.shape != shape or value.dtype != np.intp or n in shape:  # these may be columns, or rows
         return None
@@ -435,7 +447,7 @@ def _check_shape(name: str, value: Array, axes: Shape, sizes: Sizes) -> None:
 
 def _check_finite(name: str, value: Array, axes: Shape) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
-        if _sum_is_finite(value):
+        if sum_is_finite(value):
             return
     if not np.isfinite(value).all():
         where = np.argwhere(~np.isfinite(value))[0]
@@ -444,7 +456,7 @@ def _check_finite(name: str, value: Array, axes: Shape) -> None:
         )
 
 
-def _sum_is_finite(value: Array) -> bool:
+def sum_is_finite(value: Array) -> bool:
     """Whether all numbers are finite, seen in one pass; False, too, where a sum of them overflows."""
     if value.size > _FEW:
         return math.isfinite(np.add.reduce(value, axis=None))

@@ -20,10 +20,19 @@ from unrolled.inputs import (
     check_size,
     make_batch,
     make_upstream,
+    step_alike,
+    sum_is_finite,
 )  # fmt: skip
 from unrolled.parameters import Parameters
 from unrolled.tape import Tape
-from unrolled.unrolling import Architecture, Memory, Unrolled, remember, run_again
+from unrolled.unrolling import (
+    Architecture,
+    Memory,
+    Unrolled,
+    chain_for,
+    is_straight,
+    remember,
+)  # fmt: skip
 
 Array = Any
 _MOST_LAYERS = 1000
@@ -181,23 +190,26 @@ class Network:
                 "or labels (m,) that are integers: the sequences of one step"
             )
         with self._buffers("step") as memory:
-            seen, now = memory.get("parameters", {}), dict(self.parameters)
-            if {n: id(v) for n, v in seen.items()} != {n: id(v) for n, v in now.items()}:
-                check_parameters(self.parameters, self.architecture, self.dtype)
-                memory["parameters"] = now
-            batch = make_batch(self.architecture, self.dtype, x[..., None], state)
-            again = run_again(self.architecture, self.parameters, batch, memory)
-            if again:
-                final, kept = again[1], memory["head"]["compiled forward"].kept(_PREDICTION)
-            else:
-                run = self._unrolled(self.engine, batch, _PREDICTION, memory=memory)
-                remember(self.architecture, self.engine, batch, memory, back=False)
-                final, kept = run.state, run.kept["head"].arrays
-            y_hat = np.array(kept["y_hat"][:, :, 0], order="F")
-        # Parameters that were changed in place are looked at only where something came of it.
-        if not np.isfinite(y_hat).all():
-            check_parameters(self.parameters, self.architecture, self.dtype)
+            y_hat, final = self._step(x[..., None], state, memory)
         return y_hat, final
+
+    def _step(self, X: Array, state: Any, memory: Memory) -> tuple[Array, dict[str, Array]]:
+        """Run one step, again with what the engine holds of the step before it, where it is like that."""
+        before = memory.get("before", {}).get("step")
+        batch = step_alike(before, X, state) if before else None
+        chain = chain_for(batch, memory) if batch else None
+        if batch and chain and chain.knows(self.parameters):
+            _, final, _ = chain.run(self.parameters, batch, batch.state)
+            y_hat = chain.made("y_hat")[:, :, 0]
+            # Parameters that were changed in place are looked at only where something came of it.
+            if not sum_is_finite(y_hat):
+                check_parameters(self.parameters, self.architecture, self.dtype)
+            return y_hat, final
+        batch = self._batch(X, state, None)
+        run = self._unrolled(self.engine, batch, _PREDICTION, memory=memory)
+        remember(self.architecture, self.engine, self.parameters, batch, memory, back=False)
+        memory["before"] = {"step": batch}
+        return np.array(run.kept["head"].arrays["y_hat"][:, :, 0], order="F"), run.state
 
     def loss(
         self, X: Array, Y: Array, state: Any = None, lengths: Any = None, reduction: str = "mean",
@@ -274,16 +286,19 @@ class Network:
     ) -> tuple[float, dict[str, Array], dict[str, Array]]:
         """Return the loss, the final state and the gradients of a batch that was looked at already."""
         with self._buffers() as memory:
-            again = not inputs and run_again(self.architecture, self.parameters, batch, memory)
-            if again:
-                loss, state, gradients = again
+            straight = not inputs and is_straight(self.architecture, batch)
+            chain = chain_for(batch, memory) if straight else None
+            if chain:
+                loss, state, gradients = chain.run(self.parameters, batch, batch.state)
             else:
                 keep = self.architecture.step.needed
                 run = self._unrolled(self.engine, batch, keep, memory=memory)
                 _, gradients = run.backward({}, frozenset(), inputs)
                 loss, state = run.loss, run.state
                 if not inputs:
-                    remember(self.architecture, self.engine, batch, memory, back=True)
+                    remember(
+                        self.architecture, self.engine, self.parameters, batch, memory, back=True
+                    )
             final = {name: batch.as_given(value) for name, value in state.items()}
             return float(loss), final, self._chosen(batch, gradients, inputs)
 
@@ -295,10 +310,10 @@ class Network:
         if batch is None:
             return None
         with self._buffers() as memory:
-            found = run_again(self.architecture, self.parameters, batch, memory, is_alike=True)
-        if not found:
-            return None
-        loss, state, gradients = found
+            chain = chain_for(batch, memory)
+            if not (chain and chain.knows(self.parameters) and chain.finds_finite()):
+                return None
+            loss, state, gradients = chain.run(self.parameters, batch, None)
         return float(loss), state, self._chosen(batch, gradients, inputs=False)
 
     def backward(

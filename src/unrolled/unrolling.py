@@ -296,43 +296,33 @@ class Unrolled:
         return whole.reshape(len(array), self.batch.m, self.batch.T, order="F")
 
 
-def run_again(
-    architecture: Architecture, parameters: Mapping[str, Array], batch: Batch, memory: Memory,
-    is_alike: bool = False,
-) -> tuple[Any, dict[str, Array], dict[str, Array]] | None:  # fmt: skip
-    """Return the loss, the final state and the gradients of a batch, where the call before had the same
-    sizes and the engine remembers all of its runs; None where it has to be run stage by stage.
-
-    It may do so where each stage hands what it leaves to the next one as it is: one direction, no dropout,
-    no lengths, a target at more than half of all columns. A batch that `is_alike` is like the one before it,
-    and the parameters have not been looked at: None, too, where they are others, or not finite.
+def chain_for(batch: Batch, memory: Memory) -> Any:
+    """Return what runs all stages again for a batch of the sizes of the call before, or None where each has to
+    be run by itself: where the engine has no such thing, or it is not that straight.
     """
     chain = memory.get("chain", {}).get("runs")
-    given = {"x": batch.X, "y": batch.Y, "omega": batch.share}
-    if chain is None or not chain.fits(memory, given):
-        return None
-    if not (chain.knows(parameters) if is_alike else _is_straight(architecture, batch)):
-        return None
-    state = None if is_alike else batch.state
-    found: tuple[Any, dict[str, Array], dict[str, Array]] = chain.run(parameters, given, state)
-    return found
+    return chain if chain is not None and chain.fits(memory, batch) else None
 
 
 def remember(
-    architecture: Architecture, engine: ModuleType, batch: Batch, memory: Memory, back: bool
-) -> None:
-    """Let `run_again` run what has just been run, forward and, if it was, `back`."""
+    architecture: Architecture, engine: ModuleType, parameters: Mapping[str, Array], batch: Batch,
+    memory: Memory, back: bool,
+) -> None:  # fmt: skip
+    """Let `chain_for` have what has just been run, forward and, if it was, `back`."""
     chain = getattr(engine, "Chain", None)
-    if chain is None or not _is_straight(architecture, batch):
+    if chain is None or not is_straight(architecture, batch):
         return
     keys = ["embedding"] if architecture.embedding else []
     keys += [*(sweep.prefix for sweep in architecture.every_sweep), "head"]
     given = {"head": ["y", "omega"], keys[0]: ["x"]} if batch.Y is not None else {keys[0]: ["x"]}
     prefixes = {key: _prefix(key) for key in keys}
-    memory["chain"] = {"runs": chain.made(keys, prefixes, given, memory, back)}
+    memory["chain"] = {"runs": chain.of_memory(keys, prefixes, given, memory, parameters, back)}
 
 
-def _is_straight(architecture: Architecture, batch: Batch) -> bool:
+def is_straight(architecture: Architecture, batch: Batch) -> bool:
+    """Whether each stage hands what it leaves to the next one as it is: one direction, no dropout, no lengths,
+    a target at more than half of all columns.
+    """
     if architecture.bidirectional or batch.dropped or batch.lengths is not None:
         return False
     share = batch.share

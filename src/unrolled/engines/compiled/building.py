@@ -84,6 +84,14 @@ def copy_out(rows, count, to):
     totals.copy_out(pointer(rows, whole), count, pointer(to.ctypes.data, to[0]))
 
 
+@compiled([
+    "int64(%s[%s])" % (kind, ", ".join(":" * axes))
+    for kind in ("float32", "float64", "int64") for axes in (1, 2, 3)
+])
+def address(array):
+    return array.ctypes.data
+
+
 @compiled("int64()")
 def own_core():
     return cores.own_core()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unrolled.batch import Batch
 from unrolled.one_hot import OneHot
 from unrolled.threads import shares_for
 
@@ -62,28 +63,31 @@ class Chain:
         self.table: tuple[int, int] | None = None  # of where these are, and how many numbers they have
 
     @classmethod
-    def made(
+    def of_memory(
         cls, keys: Sequence[str], prefixes: Mapping[str, str], given: Mapping[str, Sequence[str]],
-        memory: Mapping[str, Mapping[str, Any]], back: bool,
+        memory: Mapping[str, Mapping[str, Any]], parameters: Mapping[str, Array], back: bool,
     ) -> "Chain | None":  # fmt: skip
         """Return the chain, or None where a stage has no kernel."""
         order = [(_FORWARD, key) for key in keys]
         order += [(_BACKWARD, key) for key in keys[::-1]] if back else []
         if not all(direction in memory.get(key, ()) for direction, key in order):
             return None
-        return cls([
+        chain = cls([
             _link(key, direction, prefixes[key], given.get(key, ()), memory[key][direction])
             for direction, key in order
         ])  # fmt: skip
+        chain._put_parameters(parameters)
+        return chain
 
-    def fits(self, memory: Mapping[str, Mapping[str, Any]], given: Mapping[str, Array]) -> bool:
-        """Whether memory still holds these runs, and what is given has their sizes and kinds."""
+    def fits(self, memory: Mapping[str, Mapping[str, Any]], batch: Batch) -> bool:
+        """Whether memory still holds these runs, and what a batch gives has their sizes and kinds."""
         for link in self.links:
             run = link.run
             if memory[link.key].get(link.direction) is not run or not run.all_run:
                 return False
             if run.shards != shares_for(run.m, run.work):
                 return False
+        given = _given(batch)
         for run, name in self.entries:
             array = given[name]
             one_hot = type(array) is OneHot
@@ -92,23 +96,26 @@ class Chain:
         return True
 
     def knows(self, parameters: Mapping[str, Array]) -> bool:
-        """Whether the parameters are the arrays of the call before, and all of their numbers are finite."""
+        """Whether the parameters are the arrays of the call before, in the same shapes."""
         return (
-            self.table is not None and self._same(parameters) and len(parameters) == len(self.seen)
+            self._same(parameters) and len(parameters) == len(self.seen)
             and all(array.shape == shape for _, array, shape in self.seen)
-            and bool(self.all_finite(*self.table, self.dtype.type(0)))
         )  # fmt: skip
+
+    def finds_finite(self) -> bool:
+        """Whether all numbers of these parameters are finite, if it can see that."""
+        return self.table is not None and bool(self.all_finite(*self.table, self.dtype.type(0)))
 
     def _same(self, parameters: Mapping[str, Array]) -> bool:
         return bool(self.seen) and all(parameters[name] is array for name, array, _ in self.seen)
 
     def run(
-        self, parameters: Mapping[str, Array], given: Mapping[str, Array],
-        state: Mapping[str, Array] | None,
-    ) -> Found:  # fmt: skip
+        self, parameters: Mapping[str, Array], batch: Batch, state: Mapping[str, Array] | None
+    ) -> Found:
         """Run it all, from `state`, or zeros; return the loss, the final state, and all gradients."""
         if not self._same(parameters):
             self._put_parameters(parameters)
+        given = _given(batch)
         for link in self.links:
             new = {n: given[n] for n in link.given if link.run.given.get(n) is not given[n]}
             forward = link.direction == _FORWARD
@@ -121,6 +128,10 @@ class Chain:
             ends |= {f"{link.prefix}{s}": end for s, end in link.run.ends().items()}
         return self.forward[-1].run.loss, ends, self.results.new()
 
+    def made(self, name: str) -> Array:
+        """Return a copy of what the last stage going forward made in the last run, (n, m, T)."""
+        return np.array(self.forward[-1].run.kept(frozenset([name]))[name], order="F")
+
     def _put_parameters(self, parameters: Mapping[str, Array]) -> None:
         """Let all runs have these parameters, and remember them."""
         for link in self.links:
@@ -131,6 +142,10 @@ class Chain:
         in_one_piece = all(a.flags.c_contiguous or a.flags.f_contiguous for a in arrays)
         self.places = np.array([[a.ctypes.data, a.size] for a in arrays], np.int64)
         self.table = (self.places.ctypes.data, len(arrays)) if in_one_piece else None
+
+
+def _given(batch: Batch) -> dict[str, Array]:
+    return {"x": batch.X, "y": batch.Y, "omega": batch.share}
 
 
 def _how(run: "Run") -> Any:

@@ -83,13 +83,19 @@ def _cores_but_this() -> set[int]:
 _WORKERS = _Workers()
 
 
+def address_of(array: Array) -> int:
+    """Return where an array's numbers are; what NumPy says takes five times as long."""
+    known = array.flags.writeable and array.dtype.char in "fdl" and array.ndim < 4
+    return int(conductor().address(array) if known else array.__array_interface__["data"][0])
+
+
 def run_kernels(kernels: Array, counters: Sequence[Array], shares: int) -> None:
     """Run kernels one after the other in so many shares: a share does not wait for others between two.
 
     `kernels` (3 · count,) has for each its address and where its addresses and its numbers are; `counters`
     are those at which shares meet, one for each kernel, and are 0.
     """
-    where = kernels.__array_interface__["data"][0]
+    where = address_of(kernels)
     if shares == 1:
         conductor().first_share(0, where, len(counters), 1)
     else:

@@ -28,11 +28,21 @@ Vector = Any
 
 
 def _polynomial(coefficients: list[float], dtype: Any) -> Any:
-    """Return the function of a polynomial, coefficients highest first, by Horner's rule."""
-    lines = ["def polynomial(x):", "    y = multiply_add(x, c0, c1)"]
-    lines += [f"    y = multiply_add(x, y, c{k})" for k in range(2, len(coefficients))]
+    """Return the function of a polynomial, coefficients lowest first: neighbours are added in pairs, then pairs,
+    and so on (Estrin 1960), so that few additions wait for each other.
+    """
+    lines, terms = ["def polynomial(x):"], [f"c{k}" for k in range(len(coefficients))]
+    power = "x"
+    while len(terms) > 1:
+        pairs = [terms[k : k + 2] for k in range(0, len(terms), 2)]
+        lines += [f"    {low}{power} = multiply_add({power}, {high}, {low})" for low, high in
+                  (pair for pair in pairs if len(pair) == 2)]  # fmt: skip
+        terms = [pair[0] + power if len(pair) == 2 else pair[0] for pair in pairs]
+        if len(terms) > 1:
+            lines.append(f"    {power}{power} = {power} * {power}")
+            power += power
     known = {f"c{k}": dtype(c) for k, c in enumerate(coefficients)} | {"multiply_add": multiply_add}
-    exec("\n".join([*lines, "    return y"]), known)
+    exec("\n".join([*lines, f"    return {terms[0]}"]), known)
     return _inlined(known["polynomial"])
 
 
@@ -62,8 +72,8 @@ def functions(of: Any) -> SimpleNamespace:
     LOWEST, HIGHEST, FLAT, WHOLE = its.LOWEST, its.HIGHEST, its.FLAT, its.WHOLE
     LOG2E, INF, NAN = of(1 / math.log(2)), of(np.inf), of(np.nan)
     ONE, TWO, ZERO = of(1), of(2), of(0)
-    series = _polynomial([1 / math.factorial(k) for k in range(its.exp_terms, 0, -1)], of)
-    artanh = _polynomial([1 / (2 * k + 1) for k in range(its.artanh_terms)][::-1], of)
+    series = _polynomial([1 / math.factorial(k + 1) for k in range(its.exp_terms)], of)
+    artanh = _polynomial([1 / (2 * k + 1) for k in range(its.artanh_terms)], of)
 
     @_inlined
     def whole(z):

@@ -27,7 +27,7 @@ from unrolled.engines.compiled.vectors import (
 
 MANY = BYTES == 64  # with AVX-512 there are 32 registers, else 16 at least
 WIDE, HIGH = (3, 8) if MANY else (2, 4)  # registers in a row of a tile, and rows
-LONG = 8 if MANY else 4  # registers in a tile of one row
+LONG = 4 if MANY else 2  # registers in a tile of one row
 INNER = 256  # rows of a panel that stay in the nearest cache
 PACK_JOB = 9  # numbers of a job of `pack`
 
@@ -35,7 +35,7 @@ PACK_JOB = 9  # numbers of a job of `pack`
 def _tiles(rows: int, most: int) -> Any:
     """Return the function that runs the tile of a width: tiles(wide, …)."""
     made = {
-        w: tile_function(rows, w, max(1, LONG // w) if rows == 1 else 1) for w in range(1, most + 1)
+        w: tile_function(rows, w, max(1, 2 * LONG // w) if rows == 1 else 1) for w in range(1, most + 1)
     }
     return _choice(made, "a, a_at, b, k, c, c_at, more")
 
@@ -64,28 +64,37 @@ def divided(wide, most):
     """Return into how many panels so many registers are divided, how wide these are at least, and how many
     are one wider: as even as can be, for a narrow panel takes nearly as long as a wide one.
     """
+    if wide <= most:  # without divisions, which take longer than all else where little is done
+        return 1, wide, 0
     panels = (wide + most - 1) // most
     return panels, wide // panels, wide % panels
 
 
 @njit(error_model="numpy")
-def product(a, a_at, b, k, c, c_at, wide, rows, panel, more, share, shares):
+def part_of(count, share, shares):
+    """Return where the part of a share in a number of things begins and ends."""
+    if shares == 1:
+        return 0, count
+    return count * share // shares, count * (share + 1) // shares
+
+
+@njit(error_model="numpy", forceinline=True)
+def product(a, a_at, b, k, c, c_at, wide, rows, panel, more, share, shares, turned):
     """C = A B, or C += A B with `more`, for A (rows, k) and B packed (k, wide · LANES) in panels at most
     `panel` registers wide: LONG for single rows, else WIDE. Of the panels only those of a share.
     """
     L = lanes_of(b)
     panels, least, wider = divided(wide, panel)
-    first_one = panels * share // shares
-    begin = first_one * least + min(first_one, wider)
-    for p in range(first_one, panels * (share + 1) // shares):
-        width = least + (p < wider)
+    first_one, end = part_of(panels, share, shares)
+    for number_ in range(first_one, end):
+        p = first_one + end - 1 - number_ if turned else number_
+        begin, width = p * least + min(p, wider), least + (p < wider)
         b_panel, c_panel = ahead(b, begin * k * L), ahead(c, begin * L)
         if panel == LONG:
             for q in range(rows):
                 _one(width, a, ahead(a_at, q), b_panel, k, c_panel, ahead(c_at, q), more != 0)
         else:
             _panel(a, a_at, b_panel, k, c_panel, c_at, width, rows, more != 0)
-        begin += width
 
 
 @njit(error_model="numpy")

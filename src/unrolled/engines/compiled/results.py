@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.engines.compiled.building import conductor
+from unrolled.engines.compiled.conducting import address_of
 from unrolled.engines.compiled.totals import COPY
 
 Array = Any
@@ -50,11 +51,11 @@ class Results:
             if not more:
                 self.copied[name] = (part.n, part.k), self.length * dtype.itemsize
                 self.length += part.n * part.k
-            begin, address = self.copied[name][1], part.room.__array_interface__["data"][0]
+            begin, address = self.copied[name][1], address_of(part.room)
             size = part.room.shape[1], part.n, part.k
             rows.append([address, *size, begin // dtype.itemsize, part.sign < 0, more])
         self.rows = np.array(rows or [[0] * COPY], np.int64)
-        self.where = self.rows.__array_interface__["data"][0], len(rows)
+        self.where = address_of(self.rows), len(rows)
 
     def new(self) -> dict[str, Array]:
         """Return the totals of the run that was the last."""

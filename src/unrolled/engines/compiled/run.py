@@ -13,7 +13,7 @@ import numpy as np
 
 from unrolled.engines import Sequences
 from unrolled.engines.compiled.building import Kernel
-from unrolled.engines.compiled.conducting import run_kernels
+from unrolled.engines.compiled.conducting import address_of, run_kernels
 from unrolled.engines.compiled.products import HIGH, LONG, PACK_JOB, WIDE
 from unrolled.engines.compiled.program import Buffer, Program
 from unrolled.engines.compiled.results import Part, Results
@@ -275,15 +275,16 @@ class Run:
         self.numbers[start_at] = 0
 
     def _put(self, kind: str, name: str, value: int) -> None:
-        if (kind, name) in self.number:
-            self.numbers[self.number[kind, name]] = value
+        at = self.number.get((kind, name))
+        if at is not None:
+            self.numbers[at] = value
 
     def _put_address(self, what: Any, array: Array, ahead: int = 0) -> None:
         """Let the kernel know where an array is; what it is lives as long as the run."""
         self.arrays[what] = array
-        if what in self.at:
-            address = array.__array_interface__["data"][0]
-            self.addresses[self.at[what]] = address + ahead * array.itemsize
+        at = self.at.get(what)
+        if at is not None:
+            self.addresses[at] = address_of(array) + ahead * array.itemsize
 
     def _put_parameters(self, known: Mapping[str, Array]) -> None:
         """Weights are packed from where they are, columns are read there."""
@@ -324,7 +325,7 @@ class Run:
             self._inner(weights[0], transposed),
             self._outer(weights, transposed) // self.lanes,
         )
-        to = self.arrays["packed", *key].__array_interface__["data"][0]
+        to = address_of(self.arrays["packed", *key])
         panel = int(self.numbers[self.number["panel", *key]])
         jobs = []
         for k, name in enumerate(weights):
@@ -333,20 +334,21 @@ class Run:
             steps = (rows, columns) if transposed else (columns, rows)
             outer = W.shape[transposed]
             begin = k * wide // len(weights)
-            source = W.__array_interface__["data"][0]
+            source = address_of(W)
             jobs.append([source, *steps, inner, outer, begin, wide, to, panel])
         return jobs
 
     def _put_given(self, name: str, array: Array) -> None:
         self.given[name], self.shapes[name] = array, array.shape
         if isinstance(array, OneHot):
-            array = np.asarray(array.labels, np.int64)[None]
+            array = np.asarray(array.labels, np.int64)
         else:
             array = self._usable(name, array, rows=True)
+        *_, row, step = array.strides
         item = array.itemsize
         self._put_address(name, array)
-        self._put("row", name, array.strides[1] // item)
-        self._put("step", name, array.strides[2] // item)
+        self._put("row", name, row // item)
+        self._put("step", name, step // item)
 
     # states
 
@@ -426,7 +428,7 @@ class Run:
             part.room = self._room_for(part.n, part.k, bool(part.right))
             part.is_whole = part.room.T.shape == (part.n, part.k) and part.room.size > _LARGE
             job[[3, 7, 9, 10, 11]] = part.n, part.k, part.room.shape[1], part.kind, part.number
-            job[8] = part.room.__array_interface__["data"][0]
+            job[8] = address_of(part.room)
         self.jobs = jobs
         self._put_address(("table", "sums_at"), jobs)
         self.numbers[self.number["sums"]] = len(self.parts)
@@ -456,7 +458,7 @@ class Run:
         """Make a new array of what is handed out whole, and begin at 0 where tiles do not."""
         for job, part in self.renewed:
             part.room = self._room_for(part.n, part.k, bool(part.right))
-            job[8] = part.room.__array_interface__["data"][0]
+            job[8] = address_of(part.room)
         for part in self.parts if not self.all_run else self.added_to:
             part.room[...] = 0
 
@@ -468,8 +470,8 @@ class Run:
     def _located(self, name: str) -> tuple[int, int, int]:
         """Where a quantity is at the first step, and how far its next step and next sequence are."""
         array = self.arrays[name] if name in self.program.given else self._view(name)[0]
-        where = array.__array_interface__["data"][0]
-        return where, array.strides[2] // array.itemsize, array.strides[1] // array.itemsize
+        where = address_of(array)
+        return where, array.strides[-1] // array.itemsize, array.strides[-2] // array.itemsize
 
     @property
     def loss(self) -> Any:

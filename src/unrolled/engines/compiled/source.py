@@ -34,7 +34,7 @@ _OWN = frozenset((
     "count", "first_row", "last_row", "j", "there", "min", "range", "pointer", "ahead",
     "number", "put_number", "load", "load_part", "store", "first",
     "first_of", "broadcast", "everywhere", "one_at", "larger", "sum_of", "largest_of",
-    "product", "pick", "pack", "totals", "meet", "meet_again", "LANES", "nothing", "INF",
+    "part_of", "product", "pick", "pack", "totals", "meet", "meet_again", "LANES", "nothing", "INF",
     "whole",
 ))  # fmt: skip
 _LIKE_OURS = re.compile(
@@ -172,7 +172,8 @@ class Source:
         yield "    # The sequences of this core: every so manieth, where they have lengths, else neighbours."
         yield "    own, end, next = shard, m, shards"
         yield "    if apart == 0:"
-        yield "        own, end, next = m * shard // shards, m * (shard + 1) // shards, 1"
+        yield "        own, end = part_of(m, shard, shards)"
+        yield "        next = 1"
         yield "    # Or all of them, where cores share columns of products, and meet after each phase."
         yield "    which, among, turn = 0, 1, 0"
         yield "    if split:"
@@ -195,7 +196,8 @@ class Source:
         yield "                rows += 1"
         yield "        put_number(begins, last, rows)"
         whole_block = [
-            "        row, count = rows * which // among, rows * (which + 1) // among - rows * which // among"
+            "        row, last_row = part_of(rows, which, among)",
+            "        count = last_row - row",
         ]
         if ahead or behind:
             yield from whole_block
@@ -204,7 +206,7 @@ class Source:
             yield "        for s in range(last):"
             yield "            row = number(begins, s)"
             yield "            count = number(begins, s + 1) - row"
-            yield "            first_row, last_row = row + count * which // among, row + count * (which + 1) // among"
+            yield "            first_row, last_row = part_of(count, which, among)"
             yield from loop
             if behind:
                 yield from whole_block
@@ -258,7 +260,7 @@ class Source:
         panel = self.number(("panel", *key))
         at_a, at_c = f"ahead({self.listing(operand)}, row)", f"ahead({self.listing(names[0])}, row)"
         yield f"product({a}, {at_a}, {W}, {self.size(operand)}, {c}, {at_c},"
-        shares = "which, among" if self.looped else "0, 1"
+        shares = "which, among, s % 2" if self.looped else "0, 1, 0"
         yield f"        {wide}, count, {panel}, {int(more)}, {shares})"
 
     def _pick(
@@ -276,7 +278,7 @@ class Source:
     def _rows(self, phase: Phase) -> Iterator[str]:
         made = _Rows(self, phase)
         body = list(made.lines())
-        rows = "first_row, last_row" if self.looped else "row, row + count"
+        rows = "row + first_row, row + last_row" if self.looped else "row, last_row"
         yield f"for q in range({rows}):"
         yield from (f"    i_{self.word(key)} = number(at_{self.word(key)}, q)" for key in made.keys)
         yield from (f"    {line}" for line in body)

@@ -16,9 +16,9 @@ _TEXT = """def kernel(addresses, numbers, shard, shards):
     n, wide, panel = number(numbers, 0), number(numbers, 1), number(numbers, 2)
     a, b = pointer(number(addresses, 0), nothing), pointer(number(addresses, 1), nothing)
     c, at = pointer(number(addresses, 2), nothing), pointer(number(addresses, 3), whole)
-    first_row, last_row = n * shard // shards, n * (shard + 1) // shards
+    first_row, last_row = part_of(n, shard, shards)
     of = ahead(at, first_row)
-    product(a, of, b, n, c, of, wide, last_row - first_row, panel, 0, 0, 1)"""
+    product(a, of, b, n, c, of, wide, last_row - first_row, panel, 0, 0, 1, 0)"""
 
 
 def square_product(n: int, dtype: str) -> Callable[[], Any]:

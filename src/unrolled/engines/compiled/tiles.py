@@ -5,6 +5,7 @@ multiplied with R numbers of A, which gives R · W multiplications for R + W loa
 the product follows from that (Goto and van de Geijn 2008, ACM TOMS 34:3).
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -202,8 +203,10 @@ def put(context: Any, sums: Any, to: Any, wide: Any, more: Any) -> Any:
     def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
         found, rows = (cgutils.unpack_tuple(builder, x) for x in operands[:2])
         count = len(rows) * wide.literal_value
-        for k in range(count, len(found)):
-            found[k % count] = builder.fadd(found[k % count], found[k])
+        while len(found) > count:  # chains in pairs, so that few additions wait for each other
+            half = (len(found) // count + 1) // 2 * count
+            pairs = itertools.zip_longest(found[:half], found[half:])
+            found = [a if b is None else builder.fadd(a, b) for a, b in pairs]
         places = [
             builder.bitcast(_at(builder, row, w * vector.lanes), llvm_of(vector).as_pointer())
             for row in rows for w in range(wide.literal_value)

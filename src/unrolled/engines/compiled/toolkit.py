@@ -13,7 +13,7 @@ from numba import types
 from unrolled.engines.compiled import vectors
 from unrolled.engines.compiled.cores import meet, meet_again
 from unrolled.engines.compiled.elementary import BY_DTYPE
-from unrolled.engines.compiled.products import pack, pick, product
+from unrolled.engines.compiled.products import pack, part_of, pick, product
 from unrolled.engines.compiled.totals import totals
 
 _VECTORS = (
@@ -24,7 +24,7 @@ _VECTORS = (
 
 # What is compiled once: its arguments, of which "pointer" points to numbers, "places" to whole ones.
 SHARED = {
-    "product": "a:pointer a_at:places b:pointer k c:pointer c_at:places wide rows panel more share shares",
+    "product": "a:pointer a_at:places b:pointer k c:pointer c_at:places wide rows panel more share shares turned",
     "pick": "labels:places labels_at:places weight:pointer step c:pointer c_at:places n rows",
     "pack": "jobs:places count like:pointer shard shards",
     "totals": "jobs:places count running:places T spares:pointer places:places shard shards",
@@ -37,7 +37,7 @@ def toolkit(dtype: str, symbol: str) -> dict[str, Any]:
     """Return the names of a kernel's text; `symbol` ends the names under which SHARED is to be found."""
     kind, of = _kind(dtype), np.dtype(dtype).type
     return {
-        **{name: getattr(vectors, name) for name in _VECTORS}, **vars(BY_DTYPE[kind]), "meet": meet, "meet_again": meet_again,
+        **{name: getattr(vectors, name) for name in _VECTORS}, **vars(BY_DTYPE[kind]), "meet": meet, "meet_again": meet_again, "part_of": part_of,
         **{n: types.ExternalFunction(f"{n}_{symbol}", signature(n, dtype)) for n in SHARED},
         "LANES": vectors.lanes(kind), "nothing": of(0), "INF": of(np.inf), "whole": np.int64(0),
     }  # fmt: skip
