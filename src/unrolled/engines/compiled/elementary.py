@@ -72,8 +72,9 @@ def functions(of: Any) -> SimpleNamespace:
     LOWEST, HIGHEST, FLAT, WHOLE = its.LOWEST, its.HIGHEST, its.FLAT, its.WHOLE
     LOG2E, INF, NAN = of(1 / math.log(2)), of(np.inf), of(np.nan)
     ONE, TWO, ZERO = of(1), of(2), of(0)
-    series = _polynomial([1 / math.factorial(k + 1) for k in range(its.exp_terms)], of)
-    artanh = _polynomial([1 / (2 * k + 1) for k in range(its.artanh_terms)], of)
+    # Of e^r − 1 = r + r² (1/2! + …) and artanh(s) / s = 1 + s² (1/3 + …) what is in brackets: the rest is exact.
+    series = _polynomial([1 / math.factorial(k + 2) for k in range(its.exp_terms - 1)], of)
+    artanh = _polynomial([1 / (2 * k + 3) for k in range(its.artanh_terms - 1)], of)
 
     @_inlined
     def whole(z):
@@ -84,7 +85,7 @@ def functions(of: Any) -> SimpleNamespace:
     def less_one(n, z):
         """e^r − 1, where z = n log 2 + r."""
         r = multiply_add(n, -LN2_LOW, multiply_add(n, -LN2, z))
-        return r * series(r)
+        return multiply_add(r * r, series(r), r)
 
     @_inlined
     def exp(z):
@@ -100,7 +101,8 @@ def functions(of: Any) -> SimpleNamespace:
         n = exponent_of(f) - where(small, SHIFT, ZERO * z)
         f = fraction_of(f)
         s = (f - ONE) / (f + ONE)
-        found = multiply_add(n, LN2, multiply_add(n, LN2_LOW, TWO * s * artanh(s * s)))
+        twice = multiply_add(TWO * s, s * s * artanh(s * s), TWO * s)  # log f
+        found = multiply_add(n, LN2, multiply_add(n, LN2_LOW, twice))
         found = where(less(z, INF), found, z)
         return where(at_most(z, ZERO), where(less(z, ZERO), NAN, -INF + z), found)
 
