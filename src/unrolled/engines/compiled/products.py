@@ -8,7 +8,7 @@ from typing import Any
 
 from numba import njit
 
-from unrolled.engines.compiled.tiles import packed_tile_function, tile_function, turn_square
+from unrolled.engines.compiled.tiles import sum_tile_function, tile_function, turn_square
 from unrolled.engines.compiled.vectors import (
     BYTES,
     ahead,
@@ -40,10 +40,10 @@ def _tiles(rows: int, most: int) -> Any:
     return _choice(made, "a, a_at, b, k, c, c_at, more")
 
 
-def packed_tiles() -> Any:
-    """Return the same for an A that is packed, and HIGH rows."""
-    made = {w: packed_tile_function(HIGH, w) for w in range(1, WIDE + 1)}
-    return _choice(made, "a, chunk, b, k, c, c_step, more")
+def sum_tiles() -> Any:
+    """Return the same for a sum over columns, and HIGH rows."""
+    made = {w: sum_tile_function(HIGH, w) for w in range(1, WIDE + 1)}
+    return _choice(made, "a, a_at, b, k, c, c_step, more")
 
 
 def _choice(made: dict[int, Any], given: str) -> Any:

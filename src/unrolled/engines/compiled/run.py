@@ -18,7 +18,16 @@ from unrolled.engines.compiled.products import HIGH, LONG, PACK_JOB, WIDE
 from unrolled.engines.compiled.program import Buffer, Program
 from unrolled.engines.compiled.results import Part, Results
 from unrolled.engines.compiled.source import Source
-from unrolled.engines.compiled.totals import DENSE, FEW, JOB, LABELS, PLACES, SUM, room_for_columns
+from unrolled.engines.compiled.totals import (
+    DENSE,
+    FEW,
+    IN_PLACE,
+    JOB,
+    LABELS,
+    PLACES,
+    SUM,
+    room_for_columns,
+)  # fmt: skip
 from unrolled.engines.compiled.vectors import BYTES
 from unrolled.one_hot import OneHot
 from unrolled.threads import shares_for
@@ -447,12 +456,22 @@ class Run:
         self.results = Results(((part.total, part) for part in self.parts), self.dtype)
 
     def _locate(self) -> None:
-        """Say where the quantities are that are summed up."""
+        """Say where the quantities are that are summed up, and whether they can be read there as rights."""
         for name, places in self.summed_up.items():
             array = self.given.get(name, self)
             if self.located.get(name) is not array:
                 self.located[name] = array
                 self.jobs.ravel()[places] = self._located(name) * (len(places) // 3)
+                for job, part in zip(self.jobs, self.parts, strict=False):
+                    if part.right == name and part.kind in (DENSE, IN_PLACE):
+                        part.kind = job[10] = IN_PLACE if self._ends_with_tiles(name) else DENSE
+
+    def _ends_with_tiles(self, name: str) -> bool:
+        """Whether behind each column's numbers there is room up to the end of a tile: in our buffers, mostly."""
+        array = self._array(name)
+        steps = [s for s, size in zip(array.strides[1:], array.shape[1:], strict=True) if size > 1]
+        whole = -(-len(array) // HIGH) * HIGH
+        return len(array) == whole or min(steps, default=0) >= whole * array.itemsize
 
     def _renew_totals(self) -> None:
         """Make a new array of what is handed out whole, and begin at 0 where tiles do not."""
@@ -469,9 +488,12 @@ class Run:
 
     def _located(self, name: str) -> tuple[int, int, int]:
         """Where a quantity is at the first step, and how far its next step and next sequence are."""
-        array = self.arrays[name] if name in self.program.given else self._view(name)[0]
+        array = self._array(name)
         where = address_of(array)
         return where, array.strides[-1] // array.itemsize, array.strides[-2] // array.itemsize
+
+    def _array(self, name: str) -> Array:
+        return self.arrays[name] if name in self.program.given else self._view(name)[0]
 
     @property
     def loss(self) -> Any:

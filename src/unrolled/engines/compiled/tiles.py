@@ -52,19 +52,19 @@ def tile_function(rows: int, wide: int, chains: int = 1) -> Any:
     return tile
 
 
-def packed_tile_function(rows: int, wide: int) -> Any:
-    """Return the same for an A that is packed, `chunk` numbers for each term, and rows of C that are a
-    step apart.
+def sum_tile_function(rows: int, wide: int) -> Any:
+    """Return the same for a sum over columns: a list of places says where the numbers of A are for each term,
+    side by side, and rows of C are a step apart.
     """
     count = rows * wide
 
     @njit(error_model="numpy")
-    def tile(a, chunk, b, k, c, c_step, more):
+    def tile(a, a_at, b, k, c, c_step, more):
         to = in_steps(c, c_step, rows)
         ask_for(to, wide)
         sums = nothing(b, count)
         for p in range(k):
-            sums = add_packed_term(sums, a, p, chunk, b, wide, rows)
+            sums = add_column(sums, a, a_at, p, b, wide, rows)
         put(sums, to, wide, more)
 
     return tile
@@ -179,20 +179,20 @@ def add_terms(
 
 
 @intrinsic(prefer_literal=True)
-def add_packed_term(
-    context: Any, sums: Any, a: Any, p: Any, chunk: Any, b: Any, wide: Any, rows: Any
+def add_column(
+    context: Any, sums: Any, a: Any, a_at: Any, p: Any, b: Any, wide: Any, rows: Any
 ) -> Any:
-    """Add term p to the sums, for an A that has its numbers for a term side by side."""
+    """Add term p to the sums, whose numbers of A are side by side where a list of places says."""
 
     def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
-        found, a, p, chunk, b = operands[:5]
-        own = builder.gep(a, [builder.mul(p, chunk)])
+        found, a, a_at, p, b = operands[:5]
+        own = builder.gep(a, [builder.load(builder.gep(a_at, [p]))])
         numbers = [_at(builder, own, r) for r in range(rows.literal_value)]
         terms = _Terms(context, builder, b, sums.dtype, wide.literal_value)
         made = terms.added(cgutils.unpack_tuple(builder, found), numbers, p)
         return context.make_tuple(builder, sums, made)
 
-    return signature(sums, sums, a, types.int64, types.int64, b, wide, rows), lower
+    return signature(sums, sums, a, a_at, types.int64, b, wide, rows), lower
 
 
 @intrinsic(prefer_literal=True)

@@ -7,7 +7,7 @@ totals from all columns, so that a total does not depend on how many cores there
 
 from numba import njit
 
-from unrolled.engines.compiled.products import HIGH, WIDE, divided, packed_tiles
+from unrolled.engines.compiled.products import HIGH, WIDE, divided, sum_tiles
 from unrolled.engines.compiled.vectors import (
     ahead,
     everywhere,
@@ -25,25 +25,26 @@ from unrolled.engines.compiled.vectors import (
 
 COLUMNS = 256  # that are added up before they go to the total
 FEW = 256  # rows up to which labels are multiplied as the columns they stand for
-DENSE, LABELS, SUM = range(3)
+IN_PLACE, DENSE, LABELS, SUM = range(4)  # a right that is read where it is, or packed; labels; none
 JOB = 12  # numbers of a job
 COPY = 7  # numbers of a row that says what is copied out
 
-PLACES = 4 * COLUMNS  # whole numbers that `totals` has use for
+PLACES = 5 * COLUMNS  # whole numbers that `totals` has use for
 
-_tiles = packed_tiles()
+_tiles = sum_tiles()
 
 
 @njit(error_model="numpy")
-def _chunk(lanes):
-    """How many neighbours a packed column has: a whole number of registers, and of tiles."""
-    return max(lanes, HIGH)
+def _packed_rows(n, lanes):
+    """How many numbers a packed column has: whole registers, and whole tiles."""
+    most = max(lanes, HIGH)
+    return (n + most - 1) // most * most
 
 
 def room_for_columns(lanes: int, rows: int) -> int:
     """Return how many numbers `totals` has use for, beside the totals, where a right has so many rows."""
-    chunk: int = _chunk.py_func(lanes)
-    return COLUMNS * (WIDE * lanes + -(-rows // chunk) * chunk)
+    packed: int = _packed_rows.py_func(rows, lanes)
+    return COLUMNS * (WIDE * lanes + packed)
 
 
 @njit(error_model="numpy")
@@ -75,35 +76,28 @@ def _add_columns(jobs, count, q, spares, places, more, shard, shards):
     """Add q columns to every total."""
     own, packed = spares, ahead(spares, COLUMNS * WIDE * lanes_of(spares))
     left_at, right_at = ahead(places, 2 * COLUMNS), ahead(places, 3 * COLUMNS)
+    packed_at = ahead(places, 4 * COLUMNS)
     there, turn = -1, 0
     for k in range(count):
         job = ahead(jobs, JOB * k)
         _put_places(job, places, q, left_at, right_at)
         left, n = pointer(number(job, 0), zero_of(spares)), number(job, 3)
+        right, n_right, kind = number(job, 4), number(job, 7), number(job, 10)
         total, step = pointer(number(job, 8), zero_of(spares)), number(job, 9)
-        if number(job, 10) == SUM:
+        if kind == SUM:
             _add_sum(left, n, left_at, q, total, more, shard, shards)
-        elif number(job, 10) == LABELS and number(job, 7) > FEW:
-            labels = pointer(number(job, 4), 0)
+        elif kind == LABELS and n_right > FEW:
+            labels = pointer(right, 0)
             _add_to_labels(left, n, left_at, labels, right_at, q, total, step, shard, shards)
         else:
-            if there != number(job, 11):
-                there = number(job, 11)
-                _pack_right(job, right_at, q, packed)
+            of, at = pointer(right, zero_of(spares)), right_at
+            if kind != IN_PLACE:
+                if there != number(job, 11):
+                    there = number(job, 11)
+                    _pack_right(job, right_at, q, packed, packed_at)
+                of, at = packed, packed_at
             turn = _add_product(
-                left,
-                n,
-                left_at,
-                packed,
-                number(job, 7),
-                q,
-                total,
-                step,
-                more,
-                own,
-                turn,
-                shard,
-                shards,
+                left, n, left_at, of, at, n_right, q, total, step, more, own, turn, shard, shards
             )
 
 
@@ -117,35 +111,19 @@ def _put_places(job, places, count, left_at, right_at):
 
 
 @njit(error_model="numpy")
-def _pack_right(job, places, count, to):
-    """Chunks of neighbouring rows, in each the columns one behind the other; 0 where rows end."""
-    if number(job, 10) == LABELS:
-        _pack_labels(pointer(number(job, 4), 0), number(job, 7), places, count, to)
-    else:
-        _pack_dense(pointer(number(job, 4), zero_of(to)), number(job, 7), places, count, to)
-
-
-@njit(error_model="numpy")
-def _pack_dense(right, n, places, count, to):
-    L, chunk, nothing = lanes_of(to), _chunk(lanes_of(to)), zero_of(to)
+def _pack_right(job, places, count, to, to_at):
+    """Columns one behind the other, with 0 where their rows end; `to_at` says where each is."""
+    L, n, nothing = lanes_of(to), number(job, 7), zero_of(to)
+    step, is_label = _packed_rows(n, L), number(job, 10) == LABELS
+    labels, right = pointer(number(job, 4), 0), pointer(number(job, 4), nothing)
     for q in range(count):
-        of = ahead(right, number(places, q))
-        for i in range(0, (n + chunk - 1) // chunk * chunk, L):
-            place = (i // chunk * count + q) * chunk + i % chunk
-            if i + L <= n:
-                store(to, place, load(of, i))
+        at = number(places, q)
+        put_number(to_at, q, q * step)
+        for i in range(0, step, L):
+            if is_label:
+                store(to, q * step + i, one_at(number(labels, at), i, nothing))
             else:
-                store(to, place, load_part(of, i, first(n - i, nothing)))
-
-
-@njit(error_model="numpy")
-def _pack_labels(labels, n, places, count, to):
-    L, chunk, nothing = lanes_of(to), _chunk(lanes_of(to)), zero_of(to)
-    for q in range(count):
-        label = number(labels, number(places, q))
-        for i in range(0, (n + chunk - 1) // chunk * chunk, L):
-            place = (i // chunk * count + q) * chunk + i % chunk
-            store(to, place, one_at(label, i, nothing))
+                store(to, q * step + i, load_part(right, at + i, first(n - i, nothing)))
 
 
 @njit(error_model="numpy")
@@ -165,19 +143,19 @@ def _pack_left(left, i, n, width, places, count, to):
 
 @njit(error_model="numpy")
 def _add_product(
-    left, n_left, places, right, n_right, count, total, step, more, own, turn, shard, shards
-):
+    left, n_left, left_at, right, right_at, n_right, count, total, step, more, own, turn, shard, shards
+):  # fmt: skip
     """Add to the panels of a product whose turn it is; return whose turn is next."""
-    L, chunk = lanes_of(left), _chunk(lanes_of(left))
+    L = lanes_of(left)
     panels, least, wider = divided((n_left + L - 1) // L, WIDE)
     begin = 0
     for panel in range(panels):
         width = least + (panel < wider)
         if turn % shards == shard:
-            _pack_left(left, begin * L, n_left, width, places, count, own)
+            _pack_left(left, begin * L, n_left, width, left_at, count, own)
             for i in range(0, n_right, HIGH):
-                a = ahead(right, i // chunk * chunk * count + i % chunk)
-                _tiles(width, a, chunk, own, count, ahead(total, i * step + begin * L), step, more)
+                to = ahead(total, i * step + begin * L)
+                _tiles(width, ahead(right, i), right_at, own, count, to, step, more)
         begin += width
         turn += 1
     return turn
