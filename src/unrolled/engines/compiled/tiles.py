@@ -188,6 +188,8 @@ def add_column(
         found, a, a_at, p, b = operands[:5]
         own = builder.gep(a, [builder.load(builder.gep(a_at, [p]))])
         numbers = [_at(builder, own, r) for r in range(rows.literal_value)]
+        later = builder.load(builder.gep(a_at, [builder.add(p, _INDEX(8))]))
+        prefetched(context, builder, builder.gep(a, [later]))
         terms = _Terms(context, builder, b, sums.dtype, wide.literal_value)
         made = terms.added(cgutils.unpack_tuple(builder, found), numbers, p)
         return context.make_tuple(builder, sums, made)

@@ -29,7 +29,7 @@ IN_PLACE, DENSE, LABELS, SUM = range(4)  # a right that is read where it is, or 
 JOB = 12  # numbers of a job
 COPY = 7  # numbers of a row that says what is copied out
 
-PLACES = 5 * COLUMNS  # whole numbers that `totals` has use for
+PLACES = 5 * COLUMNS + 8  # whole numbers that `totals` has use for; tiles look some ahead
 
 _tiles = sum_tiles()
 
