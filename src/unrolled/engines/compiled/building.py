@@ -112,7 +112,7 @@ _ONE_SHARED = """
 {name}_ = shared("{name}")
 
 
-@cfunc(signature("{name}", "{dtype}"), cache={cache})
+@cfunc(signature("{name}", "{dtype}"), cache={cache}, error_model="numpy", forceinline=True)
 def {name}({given}):
     {name}_({given})
 

@@ -30,7 +30,7 @@ _WHOLE = frozenset(_TABLES) - {"spares"}  # those that point to whole numbers
 _OWN = frozenset((
     *_FIXED, *_TABLES, *_SIGNS, *_CALLS, *_NAMED,
     "kernel", "addresses", "numbers", "shard", "shards", "own", "end", "next", "which",
-    "among", "turn", "begins", "block", "rows", "last", "s", "t", "sequence", "q", "row",
+    "among", "turn", "begins", "behind_last", "block", "rows", "last", "s", "t", "sequence", "q", "row",
     "count", "first_row", "last_row", "j", "there", "min", "range", "pointer", "ahead",
     "number", "put_number", "load", "load_part", "store", "first",
     "first_of", "broadcast", "everywhere", "one_at", "larger", "sum_of", "largest_of",
@@ -188,12 +188,14 @@ class Source:
         yield "        for s in range(last):"
         yield "            t = begin + stride * (block + s)"
         yield "            put_number(begins, s, rows)"
-        yield "            for sequence in range(own, min(end, number(running, t)), next):"
+        yield "            sequence, behind_last = own, min(end, number(running, t))"
+        yield "            while sequence < behind_last:  # `range` would divide"
         for name, key in zip(lists, self.listed, strict=True):
             step, row = self.number(("step", key)), self.number(("row", key))
             at = "s" if self._is_of_block(key) else "t"
             yield f"                put_number({name}, rows, {at} * {step} + sequence * {row})"
         yield "                rows += 1"
+        yield "                sequence += next"
         yield "        put_number(begins, last, rows)"
         whole_block = [
             "        row, last_row = part_of(rows, which, among)",
