@@ -133,7 +133,9 @@ def _alike(before: Array, value: Any) -> Any:
         same = value.shape == before.shape and value.dtype == before.dtype
         return value if same and sum_is_finite(value) else None
     n, shape = before.shape[0], before.shape[1:]
-    if value.shape != shape or value.dtype != np.intp or n in shape:  # these may be columns, or rows
+    if (
+        value.shape != shape or value.dtype != np.intp or n in shape
+    ):  # these may be columns, or rows
         return None
     in_range = np.maximum.reduce(value.view(np.uintp), axis=None) < n  # −1 would be large
     return OneHot(value, n, before.dtype) if in_range else None

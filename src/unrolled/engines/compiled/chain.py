@@ -60,7 +60,9 @@ class Chain:
         groups = [list(runs) for _, runs in alike]
         self.alike = [(runs[0], together(runs)) for runs in groups]
         self.seen: list[tuple[str, Array, tuple[int, ...]]] = []
-        self.table: tuple[int, int] | None = None  # of where these are, and how many numbers they have
+        self.table: tuple[int, int] | None = (
+            None  # of where these are, and how many numbers they have
+        )
 
     @classmethod
     def of_memory(
@@ -119,7 +121,9 @@ class Chain:
         for link in self.links:
             new = {n: given[n] for n in link.given if link.run.given.get(n) is not given[n]}
             forward = link.direction == _FORWARD
-            start = {s: state[full] for s, full in link.states.items()} if state and forward else None
+            start = (
+                {s: state[full] for s, full in link.states.items()} if state and forward else None
+            )
             link.run.prepare(None, new, start)
         for first, runs in self.alike:
             first.go(runs)

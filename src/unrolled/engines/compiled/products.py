@@ -35,7 +35,8 @@ PACK_JOB = 9  # numbers of a job of `pack`
 def _tiles(rows: int, most: int) -> Any:
     """Return the function that runs the tile of a width: tiles(wide, …)."""
     made = {
-        w: tile_function(rows, w, max(1, 2 * LONG // w) if rows == 1 else 1) for w in range(1, most + 1)
+        w: tile_function(rows, w, max(1, 2 * LONG // w) if rows == 1 else 1)
+        for w in range(1, most + 1)
     }
     return _choice(made, "a, a_at, b, k, c, c_at, more")
 

@@ -160,7 +160,7 @@ class Run:
         span = max(steps + 1 + len(source.listed) * room, PLACES)
         rights = [self._rows(r) for t in self.program.schedule.totals for _, _, r in t.terms if r]
         most = max(rights, default=0)
-        spare = room_for_columns(self.lanes, most)
+        spare = max(room_for_columns(self.lanes, most), source.kept * room)
         back = self.sequences.reverse == (self.program.direction == "forward")
         fixed = {
             "m": self.m, "T": self.T, "start": 0, "stop": self.T, "begin": self.T - 1 if back else 0,

@@ -58,6 +58,7 @@ class Source:
         self.listed: list[str] = []  # what has a list of places: buffers, by a name, and givens
         self.words: dict[str, str] = {}
         self.packed_words: dict[Any, str] = {}
+        self.kept = 0  # how many numbers of a row wait in `spares` for a later pass at most
         ahead, loop, behind = (
             list(self._phases(phases, looped))
             for phases, looped in (
@@ -278,12 +279,8 @@ class Source:
     # elementwise phases
 
     def _rows(self, phase: Phase) -> Iterator[str]:
-        made = _Rows(self, phase)
-        body = list(made.lines())
         rows = "row + first_row, row + last_row" if self.looped else "row, last_row"
-        yield f"for q in range({rows}):"
-        yield from (f"    i_{self.word(key)} = number(at_{self.word(key)}, q)" for key in made.keys)
-        yield from (f"    {line}" for line in body)
+        yield from _Rows(self, phase, rows).lines()
 
 
 def _unique(words: dict[Any, str], what: Any, word: str) -> str:
@@ -296,21 +293,40 @@ def _unique(words: dict[Any, str], what: Any, word: str) -> str:
 
 
 class _Rows:
-    """An elementwise phase: for each row of the block its passes over the numbers of a column."""
+    """An elementwise phase: its passes over the numbers of a column, each for all rows, so that the processor
+    can begin a row while the sum of the last one is not ready. What a row has one of waits in `spares`.
+    """
 
-    def __init__(self, source: Source, phase: Phase):
-        self.source, self.program, self.phase = source, source.program, phase
+    def __init__(self, source: Source, phase: Phase, rows: str):
+        self.source, self.program, self.phase, self.rows = source, source.program, phase, rows
         self.passes = Passes(self.program, phase)
-        self.keys: dict[str, None] = {}  # whose place in the row is needed
+        self.keys: dict[str, None] = {}  # whose place in the row this pass needs
         self.known: dict[str, str] = {}  # by place: the variable of what a row has one of
         self.sums: dict[Scalar, str] = {}
         self.loaded: dict[str, str] = {}  # what this pass has loaded already
         self.masked = False  # whether this pass asks how many numbers of a register are there
         self.comments = {op.names[0]: op for op in phase.elementwise}
+        self.at = 0  # the pass
+        self.made_in: dict[str, int] = {}  # by variable: the pass, where a row has one of it
+        self.waiting: dict[str, int] = {}  # by variable: which of those that wait for a later pass
 
     def lines(self) -> Iterator[str]:
-        for made in self.passes.passes:
-            yield from self._pass(made)
+        passes: list[list[str]] = []
+        for k, made in enumerate(self.passes.passes):
+            self.at, self.keys, self.here = k, {}, set[str]()
+            passes.append(list(self._pass(made)))
+            found = [
+                f"i_{self.source.word(key)} = number(at_{self.source.word(key)}, q)"
+                for key in self.keys
+            ]
+            passes[-1] = [*found, *passes[-1]]
+        for variable, k in self.waiting.items():
+            passes[self.made_in[variable]].append(
+                f"put_number(spares, {k} * room + q, first_of({variable}))"
+            )
+        for lines in passes:
+            yield f"for q in range({self.rows}):"
+            yield from (f"    {line}" for line in lines)
 
     def _pass(self, made: Pass) -> Iterator[str]:
         self.ahead: list[str] = []  # what is the same in the whole column
@@ -321,15 +337,16 @@ class _Rows:
             yield from self.ahead
             for k, sum_ in enumerate(made.reductions):
                 start = "nothing" if sum_.operation == "sum" else "-INF"
-                yield f"{self._sum(made, k)} = everywhere({start})"
+                yield f"{self._sum(k)} = everywhere({start})"
             yield f"for j in range(0, {n}, LANES):"
             if self.masked:
                 yield f"    there = first({n} - j, nothing)"
             yield from (f"    {line}" for line in body)
             for k, sum_ in enumerate(made.reductions):
-                name = self._sum(made, k)
+                name = self._sum(k)
                 yield f"{name} = {'sum_of' if sum_.operation == 'sum' else 'largest_of'}({name})"
                 self.sums[sum_] = name
+                self.made_in[name] = self.at
         self.ahead = []
         current: dict[str, str] = {}
         lines: list[str] = []
@@ -344,8 +361,17 @@ class _Rows:
                 to, i = self.source.pointer(place), self._index(place)
                 yield f"put_number({to}, {i}, first_of({variable}))"
 
-    def _sum(self, made: Pass, k: int) -> str:
-        return f"sum_{self.passes.passes.index(made)}_{k}"
+    def _recalled(self, variable: str) -> str:
+        """What a row has one of: in its register, or from where it was put by an earlier pass."""
+        if self.made_in[variable] < self.at and variable not in self.here:
+            k = self.waiting.setdefault(variable, len(self.waiting))
+            self.source.kept = max(self.source.kept, k + 1)
+            self.ahead.append(f"{variable} = broadcast(spares, {k} * room + q)")
+            self.here.add(variable)
+        return variable
+
+    def _sum(self, k: int) -> str:
+        return f"sum_{self.at}_{k}"
 
     def _body(self, made: Pass) -> Iterator[str]:
         current: dict[str, str] = {}
@@ -356,7 +382,7 @@ class _Rows:
         for k, sum_ in enumerate(made.reductions):
             lines, text = self._value(sum_.operands[0], current)
             yield from lines
-            name, how = self._sum(made, k), sum_.operation
+            name, how = self._sum(k), sum_.operation
             text = f"where(there, {text}, {'0' if how == 'sum' else '-INF'})"
             yield (
                 f"{name} = {name} + {text}" if how == "sum" else f"{name} = larger({name}, {text})"
@@ -396,6 +422,7 @@ class _Rows:
         current[place] = variable
         if self.program.axis(name) == "1":
             self.known[place] = variable
+            self.made_in[variable] = self.at
 
     def _value(self, scalar: Scalar, current: dict[str, str]) -> tuple[list[str], str]:
         """Return lines that have to come before, and a number as text."""
@@ -405,7 +432,7 @@ class _Rows:
     def _told(self, x: Scalar, current: dict[str, str], lines: list[str], inside: bool) -> str:
         """Return a number as text, in brackets where it stands inside another one and needs them."""
         if x.operation in OVER:
-            return self.sums[x]
+            return self._recalled(self.sums[x])
         if x.operation == "entry":
             return self._entry(x, current, lines)
         if x.operation == "number":
@@ -442,7 +469,7 @@ class _Rows:
         if place in current:
             return current[place]
         if place in self.known:
-            return self.known[place]
+            return self._recalled(self.known[place])
         if x.name in self.loaded:
             return self.loaded[x.name]
         if x.name in self.program.parameters:
@@ -489,12 +516,11 @@ class _Rows:
 
     def _single(self, x: Scalar) -> str:
         """A quantity with one number a column, the same for all of its rows."""
-        place = self.program.place(x.name)
         variable = self.source.word(x.name)
-        self.ahead.append(
-            f"{variable} = broadcast({self.source.pointer(x.name)}, {self._index(x.name)})"
-        )
-        self.known[place] = variable
+        if variable not in self.here:
+            self.here.add(variable)
+            to, i = self.source.pointer(x.name), self._index(x.name)
+            self.ahead.append(f"{variable} = broadcast({to}, {i})")
         return variable
 
     def _index(self, name: str) -> str:
