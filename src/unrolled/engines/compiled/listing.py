@@ -14,7 +14,10 @@ _LEGEND = (
         "load(a, i)",
         "as many neighbouring numbers as a register has, LANES; load_part: those that are there",
     ),
-    ("product(a, at_a, W, k, c, at_c, …)", "C = A W for rows that lists of places say, W packed"),
+    (
+        "product(a, at_a, W, W_shape, c, at_c, …)",
+        "C = A W for rows that lists of places say; W is packed",
+    ),
     ("pick(x, at_x, W, …)", "the columns of W that labels say"),
     ("pack(…), totals(…)", "weights for products; sums over all steps, as tables say"),
     ("meet(counter, shards)", "wait for the other cores"),

@@ -29,7 +29,7 @@ MANY = BYTES == 64  # with AVX-512 there are 32 registers, else 16 at least
 WIDE, HIGH = (3, 8) if MANY else (2, 4)  # registers in a row of a tile, and rows
 LONG = 4 if MANY else 2  # registers in a tile of one row
 INNER = 256  # rows of a panel that stay in the nearest cache
-PACK_JOB = 9  # numbers of a job of `pack`
+PACK_JOB = 11  # numbers of a job of `pack`
 
 
 def _tiles(rows: int, most: int) -> Any:
@@ -38,7 +38,7 @@ def _tiles(rows: int, most: int) -> Any:
         w: tile_function(rows, w, max(1, 2 * LONG // w) if rows == 1 else 1)
         for w in range(1, most + 1)
     }
-    return _choice(made, "a, a_at, b, k, c, c_at, more")
+    return _choice(made, "a, a_at, b, k, parts, part, c, c_at, more")
 
 
 def sum_tiles() -> Any:
@@ -80,47 +80,65 @@ def part_of(count, share, shares):
 
 
 @njit(error_model="numpy", forceinline=True)
-def product(a, a_at, b, k, c, c_at, wide, rows, panel, more, share, shares, turned):
-    """C = A B, or C += A B with `more`, for A (rows, k) and B packed (k, wide · LANES) in panels at most
-    `panel` registers wide: LONG for single rows, else WIDE. Of the panels only those of a share.
+def product(a, a_at, b, shape, c, c_at, rows, more, share, shares, turned):
+    """C = A B, or C += A B with `more`, for A (rows, parts · k), each part of a row `part` numbers behind the one
+    before, and B packed (parts · k, wide · LANES) in panels at most `panel` registers wide: LONG for single rows,
+    else WIDE. `shape` has k, parts, part, wide and panel. Of the panels only those of a share; `turned`: the last
+    one first, as every other step of a loop does, for what was read last is still in the nearest cache.
     """
-    L = lanes_of(b)
+    L, k, parts, part = lanes_of(b), number(shape, 0), number(shape, 1), number(shape, 2)
+    wide, panel = number(shape, 3), number(shape, 4)
     panels, least, wider = divided(wide, panel)
     first_one, end = part_of(panels, share, shares)
     for number_ in range(first_one, end):
         p = first_one + end - 1 - number_ if turned else number_
         begin, width = p * least + min(p, wider), least + (p < wider)
-        b_panel, c_panel = ahead(b, begin * k * L), ahead(c, begin * L)
+        b_panel, c_panel = ahead(b, begin * k * parts * L), ahead(c, begin * L)
         if panel == LONG:
             for q in range(rows):
-                _one(width, a, ahead(a_at, q), b_panel, k, c_panel, ahead(c_at, q), more != 0)
+                _one(
+                    width, a, ahead(a_at, q), b_panel, k, parts, part, c_panel, ahead(c_at, q), more != 0
+                )  # fmt: skip
         else:
-            _panel(a, a_at, b_panel, k, c_panel, c_at, width, rows, more != 0)
+            _panel(a, a_at, b_panel, k, parts, part, c_panel, c_at, width, rows, more != 0)
 
 
 @njit(error_model="numpy")
-def _panel(a, a_at, b, k, c, c_at, width, rows, more):
-    """One panel's columns of C, some rows of B at a time."""
-    for p in range(0, k, INNER):
-        part, inner = ahead(b, p * width * lanes_of(b)), min(INNER, k - p)
-        _rows(ahead(a, p), a_at, part, inner, c, c_at, width, rows, more or p > 0)
+def _panel(a, a_at, b, k, parts, part, c, c_at, width, rows, more):
+    """One panel's columns of C, some rows of B at a time: some parts, or some of one part."""
+    L = lanes_of(b)
+    if k <= INNER:
+        at_once = INNER // k
+        for p in range(0, parts, at_once):
+            some, of = min(at_once, parts - p), ahead(b, p * k * width * L)
+            _rows(
+                ahead(a, p * part), a_at, of, k, some, part, c, c_at, width, rows, more or p > 0
+            )  # fmt: skip
+        return
+    for which in range(parts):
+        for p in range(0, k, INNER):
+            of, inner = ahead(b, (which * k + p) * width * L), min(INNER, k - p)
+            _rows(
+                ahead(a, which * part + p), a_at, of, inner, 1, 0, c, c_at, width, rows,
+                more or which > 0 or p > 0,
+            )  # fmt: skip
 
 
 @njit(error_model="numpy")
-def _rows(a, a_at, b, k, c, c_at, width, rows, more):
+def _rows(a, a_at, b, k, parts, part, c, c_at, width, rows, more):
     """All rows of C in tiles as high as there are."""
     q = 0
     while q + HIGH <= rows:
-        _many(width, a, ahead(a_at, q), b, k, c, ahead(c_at, q), more)
+        _many(width, a, ahead(a_at, q), b, k, parts, part, c, ahead(c_at, q), more)
         q += HIGH
     if q + 4 <= rows:
-        _four(width, a, ahead(a_at, q), b, k, c, ahead(c_at, q), more)
+        _four(width, a, ahead(a_at, q), b, k, parts, part, c, ahead(c_at, q), more)
         q += 4
     if q + 2 <= rows:
-        _two(width, a, ahead(a_at, q), b, k, c, ahead(c_at, q), more)
+        _two(width, a, ahead(a_at, q), b, k, parts, part, c, ahead(c_at, q), more)
         q += 2
     if q < rows:
-        _one(width, a, ahead(a_at, q), b, k, c, ahead(c_at, q), more)
+        _one(width, a, ahead(a_at, q), b, k, parts, part, c, ahead(c_at, q), more)
 
 
 @njit(error_model="numpy")
@@ -141,8 +159,9 @@ def pack(jobs, count, like, shard, shards):
     """Pack weights as jobs say, for products with numbers as `like` points to.
 
     A job is PACK_JOB numbers: source, how far its next row and its next column are, rows, columns, which
-    register of the product its columns begin in and how many there are, destination, panel. Going
-    forward B is Wᵀ, so that its rows are columns of W; going back it is W.
+    register of the product its columns begin in and how many there are, destination, panel, rows of the product,
+    and which of them its rows begin with. Going forward B is Wᵀ, so that its rows are columns of W; going back it
+    is W.
     """
     for job in range(count):
         _pack_one(ahead(jobs, PACK_JOB * job), like, shard, shards)
@@ -154,7 +173,8 @@ def _pack_one(job, like, shard, shards):
     row_step, column_step, k = number(job, 1), number(job, 2), number(job, 3)
     columns, begin, wide, panel = number(job, 4), number(job, 5), number(job, 6), number(job, 8)
     for v in range(shard, (columns + L - 1) // L, shards):
-        place, width = _packed_place(begin + v, wide, panel, k)
+        place, width = _packed_place(begin + v, wide, panel, number(job, 9))
+        place += number(job, 10) * width
         to = pointer(number(job, 7) + place * L * size, nothing)
         source = pointer(number(job, 0) + v * L * column_step * size, nothing)
         if column_step == 1:

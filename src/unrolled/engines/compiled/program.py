@@ -16,6 +16,7 @@ from unrolled.equations.schedule import schedule
 from unrolled.equations.step import Stage
 
 Names = tuple[str, ...]
+SHAPE = 5  # numbers that say how weights are packed: see products.product
 
 
 class UnsupportedError(Exception):
@@ -114,10 +115,10 @@ class Program:
         """Divide names, and others that go with them, into what lies side by side in memory."""
         found: list[tuple[Names, Names]] = []
         for name, other in zip(names, others, strict=True):
-            buffer = self.where[self.place(name)]
-            k = buffer.names.index(self.place(name))
+            buffer = self.where.get(self.place(name))
+            k = buffer.names.index(self.place(name)) if buffer else 0
             last = self.place(found[-1][0][-1]) if found else ""
-            if k and last == buffer.names[k - 1]:
+            if buffer and k and last == buffer.names[k - 1]:
                 found[-1] = (*found[-1][0], name), (*found[-1][1], other)
             else:
                 found.append(((name,), (other,)))
@@ -168,10 +169,14 @@ class Program:
         def over(place: str) -> str:
             return "time" if place in stored else "block" if place in self.waiting else "step"
 
-        for op in (op for phase in self.phases for op in phase.products):
-            places = list(dict.fromkeys(map(self.place, op.names)))
+        products = [op for phase in self.phases for op in phase.products]
+        together = [op.names for op in products]  # what products make, and what they add up
+        together += [op.operands for op in products if op.transposed]
+        for names in together:
+            places = list(dict.fromkeys(map(self.place, names)))
             kinds = {(over(p), p in states, self.axis(p)) for p in places}
-            if len(kinds) == 1 and not any(p in self.where or p in states for p in places):
+            free = not any(p in self.where or p in states or p not in memory for p in places)
+            if len(kinds) == 1 and free:
                 self._add(Buffer(places, over(places[0])))
         for place in sorted(memory - self.where.keys()):
             self._add(Buffer([place], over(place), place in states))

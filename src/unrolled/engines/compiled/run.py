@@ -15,7 +15,7 @@ from unrolled.engines import Sequences
 from unrolled.engines.compiled.building import Kernel
 from unrolled.engines.compiled.conducting import address_of, run_kernels
 from unrolled.engines.compiled.products import HIGH, LONG, PACK_JOB, WIDE
-from unrolled.engines.compiled.program import Buffer, Program
+from unrolled.engines.compiled.program import SHAPE, Buffer, Program
 from unrolled.engines.compiled.results import Part, Results
 from unrolled.engines.compiled.source import Source
 from unrolled.engines.compiled.totals import (
@@ -172,9 +172,6 @@ class Run:
         for what, k in self.number.items():
             if what[0] == "axis":
                 self.numbers[k] = self.sizes[what[1]]
-            if what[0] == "panel":
-                rows = share if what[1:] in looped else room
-                self.numbers[k] = WIDE if rows > 2 else LONG
         self.counter = np.zeros(_COUNTERS, np.int64)
         tables = {
             "places": np.zeros(self.shards * self.numbers[self.number["span"]], np.int64),
@@ -184,18 +181,30 @@ class Run:
         for name, table in tables.items():
             self._put_address(("table", name), table)
         for key in source.packed:
-            weights, transposed = key
-            inner, outer = self._inner(weights[0], transposed), self._outer(weights, transposed)
-            self.numbers[self.number["wide", *key]] = outer // self.lanes
-            self._put_address(("packed", *key), aligned((inner * outer,), self.dtype))
+            at, rows = self.number["shape", *key], share if key in looped else room
+            self.numbers[at : at + SHAPE] = self._shape(*key, WIDE if rows > 2 else LONG)
+            self._put_address(("packed", *key), aligned((self._packed_size(*key),), self.dtype))
         self._set_running()
 
     def _inner(self, weight: str, transposed: bool) -> int:
         return self.sizes[str(self.program.schedule.shapes[weight][not transposed])]
 
     def _outer(self, weights: tuple[str, ...], transposed: bool) -> int:
+        """How wide a packed operand is: weights are side by side, or, transposed, one below the other."""
         one = self.sizes[str(self.program.schedule.shapes[weights[0]][transposed])]
-        return len(weights) * -(-one // self.lanes) * self.lanes
+        return (1 if transposed else len(weights)) * -(-one // self.lanes) * self.lanes
+
+    def _shape(self, weights: tuple[str, ...], transposed: bool, panel: int) -> Any:
+        """How weights are packed, as `product` takes it: transposed, one below the other, in so many parts."""
+        parts, part = 1, 0
+        if transposed and len(weights) > 1:
+            parts, part = len(weights), self._width(self.source.operands[weights, transposed])
+        inner, outer = self._inner(weights[0], transposed), self._outer(weights, transposed)
+        return inner, parts, part, outer // self.lanes, panel
+
+    def _packed_size(self, weights: tuple[str, ...], transposed: bool) -> int:
+        inner, parts, _, wide, _ = self._shape(weights, transposed, 0)
+        return int(inner * parts * wide * self.lanes)
 
     def _looped(self) -> set[Any]:
         """The packed operands that are used at each step."""
@@ -214,7 +223,7 @@ class Run:
         if self.shards == 1 or self.sequences.running is not None:
             return False
         looped = [key for key in self.source.packed if key in self._looped()]
-        numbers = sum(self._inner(ws[0], back) * self._outer(ws, back) for ws, back in looped)
+        numbers = sum(self._packed_size(*key) for key in looped)
         return bool(numbers * self.item >= _FAR)
 
     def _work(self) -> int:
@@ -330,21 +339,16 @@ class Run:
 
     def _pack_jobs(self, key: Any) -> list[list[int]]:
         weights, transposed = key
-        inner, wide = (
-            self._inner(weights[0], transposed),
-            self._outer(weights, transposed) // self.lanes,
-        )
-        to = address_of(self.arrays["packed", *key])
-        panel = int(self.numbers[self.number["panel", *key]])
-        jobs = []
+        at = self.number["shape", *key]
+        inner, parts, _, wide, panel = map(int, self.numbers[at : at + SHAPE])
+        to, jobs = address_of(self.arrays["packed", *key]), []
         for k, name in enumerate(weights):
             W = self.arrays[name]
             rows, columns = (s // self.item for s in W.strides)
             steps = (rows, columns) if transposed else (columns, rows)
-            outer = W.shape[transposed]
-            begin = k * wide // len(weights)
-            source = address_of(W)
-            jobs.append([source, *steps, inner, outer, begin, wide, to, panel])
+            begin, row = (0, k * inner) if transposed else (k * wide // len(weights), 0)
+            shape = inner, W.shape[transposed], begin, wide
+            jobs.append([address_of(W), *steps, *shape, to, panel, inner * parts, row])
         return jobs
 
     def _put_given(self, name: str, array: Array) -> None:

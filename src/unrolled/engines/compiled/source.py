@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from unrolled.engines.compiled.program import Pass, Passes, Phase, Program, UnsupportedError
+from unrolled.engines.compiled.program import SHAPE, Pass, Passes, Phase, Program, UnsupportedError
 from unrolled.equations.entries import OVER, Scalar
 from unrolled.equations.operations import Operation, Product
 
@@ -37,16 +37,14 @@ _OWN = frozenset((
     "part_of", "product", "pick", "pack", "totals", "meet", "meet_again", "LANES", "nothing", "INF",
     "whole",
 ))  # fmt: skip
-_LIKE_OURS = re.compile(
-    r"(n|to|at|i|sum|squared|its)_\w+|\w+_(step|row|column|wide|panel|packed|T)"
-)
+_LIKE_OURS = re.compile(r"(n|to|at|i|sum|squared|its)_\w+|\w+_(step|row|column|shape|packed|T)")
 
 
 class Source:
     """The text of a kernel, and what it is to be given.
 
     `addresses` are names of quantities and parameters, ("table", name) and ("packed", weights, transposed);
-    `numbers` are ("step", name), ("row", name), ("column", weight), ("axis", symbol), ("wide", …) and ("panel",
+    `numbers` are ("step", name), ("row", name), ("column", weight), ("axis", symbol), ("shape",
     …) of what is packed, and the names of the others; `packed` lists what is packed, (weights, transposed).
     """
 
@@ -55,6 +53,9 @@ class Source:
         self.addresses: list[Any] = [("table", name) for name in _TABLES]
         self.numbers: list[Any] = list(_FIXED)
         self.packed: list[tuple[tuple[str, ...], bool]] = []
+        self.operands: dict[
+            Any, str
+        ] = {}  # by what is packed: what it is multiplied with, or the first of them
         self.listed: list[str] = []  # what has a list of places: buffers, by a name, and givens
         self.words: dict[str, str] = {}
         self.packed_words: dict[Any, str] = {}
@@ -99,8 +100,14 @@ class Source:
         kind, *of = what
         if kind == "axis":
             return str(of[0])
-        word = self._packed_word(*of) if kind in ("wide", "panel") else self.word(of[0])
-        return f"{word}_{kind}"
+        return f"{self.word(of[0])}_{kind}"
+
+    def shape(self, weights: tuple[str, ...], transposed: bool) -> str:
+        """Ask for what `product` has to know of packed weights, SHAPE numbers; return where they are."""
+        what = "shape", weights, transposed
+        if what not in self.numbers:
+            self.numbers += [what, *((k, *what) for k in range(1, SHAPE))]
+        return f"{self._packed_word(weights, transposed)}_shape"
 
     def _packed_word(self, weights: tuple[str, ...], transposed: bool) -> str:
         word = "_".join(map(self.word, weights)) + ("_T" if transposed else "")
@@ -149,7 +156,10 @@ class Source:
     def _whole(self, ahead: list[str], loop: list[str], behind: list[str]) -> Iterator[str]:
         yield "def kernel(addresses, numbers, shard, shards):"
         for k, what in enumerate(self.numbers):
-            yield f"    {self.number(what)} = number(numbers, {k})"
+            if what[0] == "shape":
+                yield f"    {self.shape(*what[1:])} = ahead(numbers, {k})"
+            elif isinstance(what[0], str):
+                yield f"    {self.number(what)} = number(numbers, {k})"
         for k, what in enumerate(self.addresses):
             yield f"    {self.address(what)} = pointer(number(addresses, {k}), {self._like(what)})"
         yield "    places = ahead(places, shard * span)"
@@ -240,8 +250,8 @@ class Source:
 
     def _product(self, op: Product) -> Iterator[str]:
         if op.transposed:
-            for k, (operand, weight) in enumerate(zip(op.operands, op.weights, strict=True)):
-                yield from self._one_product(operand, (weight,), True, op.names[:1], k > 0)
+            for k, (operands, weights) in enumerate(self.program.runs(op.operands, op.weights)):
+                yield from self._one_product(operands[0], weights, True, op.names[:1], k > 0)
         else:
             for names, weights in self.program.runs(op.names, op.weights):
                 if op.operands[0] in self.program.labels:
@@ -257,14 +267,13 @@ class Source:
         key = (weights, transposed)
         if key not in self.packed:
             self.packed.append(key)
-        W = self.address(("packed", *key))
+        self.operands[key] = operand
+        W, shape = self.address(("packed", *key)), self.shape(*key)
         a, c = self.pointer(operand), self.pointer(names[0])
-        wide = self.number(("wide", *key))
-        panel = self.number(("panel", *key))
         at_a, at_c = f"ahead({self.listing(operand)}, row)", f"ahead({self.listing(names[0])}, row)"
-        yield f"product({a}, {at_a}, {W}, {self.size(operand)}, {c}, {at_c},"
         shares = "which, among, s % 2" if self.looped else "0, 1, 0"
-        yield f"        {wide}, count, {panel}, {int(more)}, {shares})"
+        yield f"product({a}, {at_a}, {W}, {shape},"
+        yield f"        {c}, {at_c}, count, {int(more)}, {shares})"
 
     def _pick(
         self, operand: str, weights: tuple[str, ...], names: tuple[str, ...]

@@ -13,12 +13,12 @@ from unrolled.engines.compiled.vectors import BYTES
 from unrolled.threads import shares_for
 
 _TEXT = """def kernel(addresses, numbers, shard, shards):
-    n, wide, panel = number(numbers, 0), number(numbers, 1), number(numbers, 2)
+    n = number(numbers, 0)
     a, b = pointer(number(addresses, 0), nothing), pointer(number(addresses, 1), nothing)
     c, at = pointer(number(addresses, 2), nothing), pointer(number(addresses, 3), whole)
     first_row, last_row = part_of(n, shard, shards)
     of = ahead(at, first_row)
-    product(a, of, b, n, c, of, wide, last_row - first_row, panel, 0, 0, 1, 0)"""
+    product(a, of, b, numbers, c, of, last_row - first_row, 0, 0, 1, 0)"""
 
 
 def square_product(n: int, dtype: str) -> Callable[[], Any]:
@@ -30,7 +30,7 @@ def square_product(n: int, dtype: str) -> Callable[[], Any]:
     A[:], packed[:] = 1, 1
     arrays = A, packed, C, np.arange(n) * width  # which live as long as the call does
     addresses = np.array([array.ctypes.data for array in arrays])
-    numbers, counter = np.array([n, wide, WIDE]), np.zeros(1, np.int64)
+    numbers, counter = np.array([n, 1, 0, wide, WIDE]), np.zeros(1, np.int64)
     kernel, shares = build("square product", _TEXT, dtype), shares_for(n, n**3)
     table = np.array([kernel.address, addresses.ctypes.data, numbers.ctypes.data])
 

@@ -18,8 +18,10 @@ from numba.extending import intrinsic
 from unrolled.engines.compiled.vectors import (
     Value,
     Vector,
+    ahead,
     called,
     lanes,
+    lanes_of,
     llvm_of,
     prefetched,
     splat,
@@ -31,22 +33,28 @@ _INDEX = ir.IntType(64)
 
 
 def tile_function(rows: int, wide: int, chains: int = 1) -> Any:
-    """Return `tile`, which computes R × W registers of C from k terms, or adds them to it with `more`.
+    """Return `tile`, which computes R × W registers of C from `parts` times k terms, or adds them to it with
+    `more`.
 
-    The rows of A and of C are where lists of places say. A sum in several `chains`, each of every so
-    manieth term, waits less for itself.
+    The rows of A and of C are where lists of places say, the next part of a row of A is `part` numbers further. A
+    sum in several `chains`, each of every so manieth term, waits less for itself.
     """
     count = rows * wide * chains
 
     @njit(error_model="numpy")
-    def tile(a, a_at, b, k, c, c_at, more):
+    def tile(a, a_at, b, k, parts, part, c, c_at, more):
         of, to = at_places(a, a_at, rows), at_places(c, c_at, rows)
         ask_for(to, wide)
         sums = nothing(b, count)
-        for p in range(0, k - k % chains, chains):
-            sums = add_terms(sums, of, p, b, wide, chains)
-        for p in range(k - k % chains, k):
-            sums = add_terms(sums, of, p, b, wide, 1)
+        while True:
+            for p in range(0, k - k % chains, chains):
+                sums = add_terms(sums, of, p, b, wide, chains)
+            for p in range(k - k % chains, k):
+                sums = add_terms(sums, of, p, b, wide, 1)
+            parts -= 1
+            if parts == 0:
+                break
+            of, b = moved(of, part), ahead(b, k * wide * lanes_of(b))
         put(sums, to, wide, more)
 
     return tile
@@ -111,6 +119,18 @@ def in_steps(context: Any, of: Any, step: Any, rows: Any) -> Any:
         return context.make_tuple(builder, kind, [builder.gep(operands[0], [s]) for s in steps])
 
     return signature(kind, of, types.int64, rows), lower
+
+
+@intrinsic
+def moved(context: Any, pointers: Any, step: Any) -> Any:
+    """Return pointers that are a step further."""
+
+    def lower(context: Any, builder: Any, _: Any, operands: Any) -> Value:
+        of = cgutils.unpack_tuple(builder, operands[0])
+        found = [builder.gep(each, [operands[1]]) for each in of]
+        return context.make_tuple(builder, pointers, found)
+
+    return signature(pointers, pointers, types.int64), lower
 
 
 @intrinsic(prefer_literal=True)

@@ -24,7 +24,7 @@ _VECTORS = (
 
 # What is compiled once: its arguments, of which "pointer" points to numbers, "places" to whole ones.
 SHARED = {
-    "product": "a:pointer a_at:places b:pointer k c:pointer c_at:places wide rows panel more share shares turned",
+    "product": "a:pointer a_at:places b:pointer shape:places c:pointer c_at:places rows more share shares turned",
     "pick": "labels:places labels_at:places weight:pointer step c:pointer c_at:places n rows",
     "pack": "jobs:places count like:pointer shard shards",
     "totals": "jobs:places count running:places T spares:pointer places:places shard shards",
