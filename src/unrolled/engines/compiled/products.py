@@ -12,13 +12,16 @@ from unrolled.engines.compiled.tiles import sum_tile_function, tile_function, tu
 from unrolled.engines.compiled.vectors import (
     BYTES,
     ahead,
+    broadcast,
     bytes_of,
     everywhere,
     first,
     lanes_of,
     load,
     load_part,
+    multiply_add,
     number,
+    place_of,
     pointer,
     put_number,
     store,
@@ -28,6 +31,7 @@ from unrolled.engines.compiled.vectors import (
 MANY = BYTES == 64  # with AVX-512 there are 32 registers, else 16 at least
 WIDE, HIGH = (3, 8) if MANY else (2, 4)  # registers in a row of a tile, and rows
 LONG = 4 if MANY else 2  # registers in a tile of one row
+UNPACKED = 0  # in place of a panel: weights are read where they are
 INNER = 256  # rows of a panel that stay in the nearest cache
 PACK_JOB = 11  # numbers of a job of `pack`
 
@@ -83,11 +87,17 @@ def part_of(count, share, shares):
 def product(a, a_at, b, shape, c, c_at, rows, more, share, shares, turned):
     """C = A B, or C += A B with `more`, for A (rows, parts · k), each part of a row `part` numbers behind the one
     before, and B packed (parts · k, wide · LANES) in panels at most `panel` registers wide: LONG for single rows,
-    else WIDE. `shape` has k, parts, part, wide and panel. Of the panels only those of a share; `turned`: the last
+    else WIDE. `shape` has k, parts, part, wide and panel; a panel UNPACKED says that B is not packed: instead of
+    it there are the jobs, as many as parts, by which it would be. Of the panels only those of a share; `turned`: the last
     one first, as every other step of a loop does, for what was read last is still in the nearest cache.
     """
     L, k, parts, part = lanes_of(b), number(shape, 0), number(shape, 1), number(shape, 2)
     wide, panel = number(shape, 3), number(shape, 4)
+    if panel == UNPACKED:
+        for q in range(rows):
+            of, to = ahead(a, number(a_at, q)), ahead(c, number(c_at, q))
+            _from_where_it_is(of, pointer(place_of(b), 0), number(shape, 1), to, more != 0)
+        return
     panels, least, wider = divided(wide, panel)
     first_one, end = part_of(panels, share, shares)
     for number_ in range(first_one, end):
@@ -101,6 +111,27 @@ def product(a, a_at, b, shape, c, c_at, rows, more, share, shares, turned):
                 )  # fmt: skip
         else:
             _panel(a, a_at, b_panel, k, parts, part, c_panel, c_at, width, rows, more != 0)
+
+
+@njit(error_model="numpy")
+def _from_where_it_is(a, jobs, count, c, more):
+    """One row of C = A B, for weights that are used too seldom to be packed: some rows of B at a time, each from
+    its beginning to its end.
+    """
+    L, nothing = lanes_of(c), zero_of(c)
+    for job in range(count):
+        of = ahead(jobs, PACK_JOB * job)
+        b, step, k, n = pointer(number(of, 0), nothing), number(of, 1), number(of, 3), number(of, 4)
+        to = ahead(c, number(of, 5) * L)
+        for p in range(0, k, 4):
+            rows = ahead(b, p * step)
+            for j in range(0, n, L):
+                there = first(n - j, nothing)
+                found = load(to, j) if more or p > 0 else everywhere(nothing)
+                for i in range(min(4, k - p)):
+                    x = broadcast(a, p + i)
+                    found = multiply_add(x, load_part(rows, i * step + j, there), found)
+                store(to, j, found)
 
 
 @njit(error_model="numpy")

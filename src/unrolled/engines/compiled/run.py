@@ -14,7 +14,7 @@ import numpy as np
 from unrolled.engines import Sequences
 from unrolled.engines.compiled.building import Kernel
 from unrolled.engines.compiled.conducting import address_of, run_kernels
-from unrolled.engines.compiled.products import HIGH, LONG, PACK_JOB, WIDE
+from unrolled.engines.compiled.products import HIGH, LONG, PACK_JOB, UNPACKED, WIDE
 from unrolled.engines.compiled.program import SHAPE, Buffer, Program
 from unrolled.engines.compiled.results import Part, Results
 from unrolled.engines.compiled.source import Source
@@ -43,6 +43,9 @@ _AT_ONCE = 1 << 33  # multiplications that are done without hearing Ctrl-C: some
 _HANDED_ON = {"a", "e", "dx", "da_y", "dy_hat"}
 _FAR = 1_500_000  # bytes of weights that a core reads at each step
 _COUNTERS = 64
+_SELDOM = (
+    2  # columns up to which packing weights takes longer than multiplying with them where they are
+)
 _LINE = 64  # bytes
 
 
@@ -78,6 +81,9 @@ class Run:
         self.views: dict[str, Array] = {}
         self.copies: dict[str, tuple[Array, Array]] = {}
         self.packs: Array = None
+        self.packed: dict[
+            Any, tuple[int, Array]
+        ] = {}  # by what is packed: its panel, and the room for it
         self.at_zero = False
         self.own: Mapping[str, Array] = {}
         self.work = self._work()
@@ -89,13 +95,9 @@ class Run:
         at_once = max(1, _AT_ONCE * self.T // self.work // self.steps) * self.steps
         self.stops = [*range(at_once, self.T, at_once), self.T]
         self._make_buffers()
+        self.nbytes = sum(b.nbytes for b in {id(b): b for b in self.buffers.values()}.values())
         self._make_tables()
         self._make_totals()
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of all buffers."""
-        return sum(buffer.nbytes for buffer in {id(b): b for b in self.buffers.values()}.values())
 
     def fits(self, program: Program, sequences: Sequences) -> bool:
         """Whether another run of the same network can use the buffers; if so, they are made ready."""
@@ -181,9 +183,8 @@ class Run:
         for name, table in tables.items():
             self._put_address(("table", name), table)
         for key in source.packed:
-            at, rows = self.number["shape", *key], share if key in looped else room
-            self.numbers[at : at + SHAPE] = self._shape(*key, WIDE if rows > 2 else LONG)
-            self._put_address(("packed", *key), aligned((self._packed_size(*key),), self.dtype))
+            panel = WIDE if (share if key in looped else room) > 2 else LONG
+            self.packed[key] = panel, aligned((self._packed_size(*key),), self.dtype)
         self._set_running()
 
     def _inner(self, weight: str, transposed: bool) -> int:
@@ -316,7 +317,7 @@ class Run:
             value = self._usable(name, value, rows=name in self.at)
             self._put_address(name, value)
             self._put("column", name, value.strides[1] // self.item)
-        jobs = [job for key in self.source.packed for job in self._pack_jobs(key)]
+        jobs = [job for key in self.source.packed for job in self._packed_by(key)]
         self.packs = np.array(jobs or [[0] * PACK_JOB], np.int64)
         self._put_address(("table", "packs_at"), self.packs)
         self.numbers[self.number["packs"]] = len(jobs)
@@ -337,18 +338,30 @@ class Run:
         self.copies[name] = array, copy
         return copy
 
-    def _pack_jobs(self, key: Any) -> list[list[int]]:
+    def _packed_by(self, key: Any) -> list[list[int]]:
+        """Say how and where weights are packed, and return the jobs that do so; none for those that are used once
+        or twice, and read where they are.
+        """
         weights, transposed = key
-        at = self.number["shape", *key]
-        inner, parts, _, wide, panel = map(int, self.numbers[at : at + SHAPE])
-        to, jobs = address_of(self.arrays["packed", *key]), []
+        panel, room = self.packed[key]
+        shape = inner, parts, part, wide, _ = self._shape(weights, transposed, panel)
+        jobs = []
         for k, name in enumerate(weights):
             W = self.arrays[name]
             rows, columns = (s // self.item for s in W.strides)
             steps = (rows, columns) if transposed else (columns, rows)
             begin, row = (0, k * inner) if transposed else (k * wide // len(weights), 0)
-            shape = inner, W.shape[transposed], begin, wide
-            jobs.append([address_of(W), *steps, *shape, to, panel, inner * parts, row])
+            size = inner, W.shape[transposed], begin, wide
+            jobs.append([
+                address_of(W), *steps, *size, address_of(room), panel, inner * parts, row
+            ])  # fmt: skip
+        is_seldom = self.m * self.T <= _SELDOM and not transposed
+        if is_seldom and all(self.arrays[name].strides[0] == self.item for name in weights):
+            shape = inner, len(jobs), part, wide, UNPACKED
+            jobs, room = [], np.array(jobs, np.int64)
+        at = self.number["shape", *key]
+        self.numbers[at : at + SHAPE] = shape
+        self._put_address(("packed", *key), room)
         return jobs
 
     def _put_given(self, name: str, array: Array) -> None:

@@ -288,6 +288,16 @@ def pointer(context: Any, address: Any, like: Any) -> Any:
 
 
 @intrinsic
+def place_of(context: Any, of: Any) -> Any:
+    """Return the address that a pointer is."""
+
+    def lower(_: Any, builder: Any, __: Any, operands: Any) -> Value:
+        return builder.ptrtoint(operands[0], ir.IntType(64))
+
+    return signature(types.int64, of), lower
+
+
+@intrinsic
 def ahead(context: Any, of: Any, i: Any) -> Any:
     """Return the pointer that is i numbers further."""
 
