@@ -232,6 +232,66 @@ def test_what_is_new_in_a_call_of_the_same_sizes_is_seen():
         net.loss_and_gradients(p.X, Y)
 
 
+def _with(array, place, value):
+    found = array.copy(order="F")
+    found[place] = value
+    return found
+
+
+def _said(net, *arguments, **options):
+    with pytest.raises(UnrolledError) as caught:
+        net.loss_and_gradients(*arguments, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_wrong_with_a_call_like_the_one_before_is_said_as_ever(dtype):
+    """It is looked at in machine code, all at once; what is said is what the reference engine says."""
+    p = problem("lstm", m=4, T=5, n_a=19, n_x=9, n_y=7, dtype=dtype)
+    net, right, Y = _on(p, "compiled"), _on(p, "reference"), np.abs(p.Y)
+    for _ in range(2):
+        net.loss_and_gradients(p.X, Y)
+    calls = [(p.X[:8], Y), (p.X, Y[:3]), (p.X, Y.astype(float)), (p.X, None), ("X", Y)]
+    calls += [
+        (_with(p.X, at, bad), Y) for at in ((0, 0, 0), (8, 3, 4)) for bad in (np.nan, -np.inf)
+    ]
+    labels = -2, 7, 2**62, -(2**62)
+    calls += [(p.X, _with(Y, at, bad)) for at in ((0, 0), (3, 4)) for bad in labels]
+    for call in calls:
+        assert _said(net, *call) == _said(right, *call)
+        net.loss_and_gradients(p.X, Y)
+    assert _said(net, p.X, Y, reduction="max") == _said(right, p.X, Y, reduction="max")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_wrong_with_a_parameter_is_said_in_any_call(bad):
+    p = problem("lstm", m=4, T=5, n_a=19, n_x=9, n_y=7)
+    net, right, Y = _on(p, "compiled"), _on(p, "reference"), np.abs(p.Y)  # with the same arrays
+    for name, value in net.parameters.items():
+        net.loss_and_gradients(p.X, Y)
+        before, value[-1, -1] = value[-1, -1], bad
+        assert _said(net, p.X, Y) == _said(right, p.X, Y)
+        assert f"parameter {name} is {bad}" in _said(net, p.X, Y)
+        value[-1, -1] = before
+    for change in (lambda p: p.update({"b_o": np.zeros((18, 1))}), lambda p: p.pop("b_o")):
+        net.loss_and_gradients(p.X, Y)
+        for each in (net, right):
+            change(each.parameters)
+        assert _said(net, p.X, Y) == _said(right, p.X, Y)
+        net.parameters["b_o"] = right.parameters["b_o"] = np.zeros((19, 1))
+
+
+def test_numbers_that_only_seem_infinite_are_no_mistake():
+    """Their sum overflows, or its square does."""
+    p = problem("rnn", dtype="float32")
+    net, right, Y = _on(p, "compiled"), _on(p, "reference"), np.abs(p.Y)
+    for X in (p.X, p.X, np.full_like(p.X, 1e30), np.full_like(p.X, -1e30)):
+        assert_close(net.loss_and_gradients(X, Y)[0], right.loss_and_gradients(X, Y)[0], 4)
+    net.parameters["W_aa"][...] = 1e37  # the same array in both
+    for _ in range(3):
+        assert_close(net.loss_and_gradients(p.X, Y)[0], right.loss_and_gradients(p.X, Y)[0], 4)
+
+
 @pytest.mark.parametrize("labels", [False, True])
 def test_parameters_in_any_layout_changed_in_place(labels):
     """What is copied because kernels cannot read it as it is, is copied anew in each call."""
@@ -270,6 +330,35 @@ def test_steps_of_a_stream_are_a_run(cell, options, engine):
         assert_close(y_hat, whole["y_hat"][:, :, t])
     for name, value in state.items():
         assert_close(value, whole.state[name])
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+@pytest.mark.parametrize("n_a", [1, 16, 19, 70])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_steps_with_weights_in_any_order_changed_in_place(m, n_a, dtype):
+    """One or two columns are multiplied with weights where they are, if their columns are in one piece."""
+    p = problem("gru_reset_after", T=2, m=m, n_a=n_a, n_x=9, n_y=5, dtype=dtype)
+    net, right = _on(p, "compiled"), _on(p, "reference")
+    for order in ("F", "C", "F"):
+        for each in (net, right):
+            for name, value in each.parameters.items():
+                each.parameters[name] = np.array(value, order=order)
+        state = expected_state = None
+        for turn in range(4):
+            y_hat, state = net.step(p.X[..., 0] + turn, state)
+            expected, expected_state = right.step(p.X[..., 0] + turn, expected_state)
+            assert_close(y_hat, expected, DIGITS[dtype])
+            assert_close(state["a"], expected_state["a"], DIGITS[dtype])
+            for each in (net, right):
+                each.parameters["W_ra"] *= np.dtype(dtype).type(1.5)
+                each.parameters["b_c"] += np.dtype(dtype).type(0.25)
+    kept = y_hat.copy(), state["a"].copy()
+    net.step(p.X[..., 0], state)
+    assert np.array_equal(kept[0], y_hat)
+    assert np.array_equal(kept[1], state["a"])
+    net.parameters["W_ya"][0, 0] = np.nan
+    with pytest.raises(UnrolledError, match="parameter W_ya is nan"):
+        net.step(p.X[..., 0], state)
 
 
 def test_more_threads_than_there_are_boxes(monkeypatch):

@@ -59,6 +59,7 @@ class Chain:
         alike = itertools.groupby((link.run for link in links), _how)
         groups = [list(runs) for _, runs in alike]
         self.alike = [(runs[0], together(runs)) for runs in groups]
+        self.names: frozenset[str] = frozenset()
         self.seen: list[tuple[str, Array, tuple[int, ...]]] = []
         self.table: tuple[int, int] | None = (
             None  # of where these are, and how many numbers they have
@@ -100,7 +101,7 @@ class Chain:
     def knows(self, parameters: Mapping[str, Array]) -> bool:
         """Whether the parameters are the arrays of the call before, in the same shapes."""
         return (
-            self._same(parameters) and len(parameters) == len(self.seen)
+            isinstance(parameters, dict) and self._same(parameters)
             and all(array.shape == shape for _, array, shape in self.seen)
         )  # fmt: skip
 
@@ -109,7 +110,9 @@ class Chain:
         return self.table is not None and bool(self.all_finite(*self.table, self.dtype.type(0)))
 
     def _same(self, parameters: Mapping[str, Array]) -> bool:
-        return bool(self.seen) and all(parameters[name] is array for name, array, _ in self.seen)
+        return parameters.keys() == self.names and all(
+            parameters[name] is array for name, array, _ in self.seen
+        )
 
     def run(
         self, parameters: Mapping[str, Array], batch: Batch, state: Mapping[str, Array] | None
@@ -141,6 +144,7 @@ class Chain:
         for link in self.links:
             own = {name: parameters[full] for name, full in link.parameters.items()}
             link.run.put_parameters(own)
+        self.names = frozenset(parameters)
         self.seen = [(name, array, array.shape) for name, array in parameters.items()]
         arrays = [array for _, array, _ in self.seen]
         in_one_piece = all(a.flags.c_contiguous or a.flags.f_contiguous for a in arrays)
