@@ -292,6 +292,20 @@ def test_numbers_that_only_seem_infinite_are_no_mistake():
         assert_close(net.loss_and_gradients(p.X, Y)[0], right.loss_and_gradients(p.X, Y)[0], 4)
 
 
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_lengths_of_the_call_before_are_forgotten(cell):
+    """Kernels, with all they know of the sequences that run, are those of the calls before."""
+    p = problem(cell, m=3, T=4)
+    net, right, Y = _on(p, "compiled"), _on(p, "reference"), np.abs(p.Y)
+    lengths = [None, [4, 2, 1], None, None, [2, 1, 1], [4, 4, 4], None, [2, 3, 4], None]
+    for each in lengths:
+        options = {} if each is None else {"lengths": np.array(each)}
+        found, expected = (n.loss_and_gradients(p.X, Y, **options) for n in (net, right))
+        assert_close(found[0], expected[0])
+        for name, value in expected[1].items():
+            assert_close(found[1][name], value)
+
+
 @pytest.mark.parametrize("labels", [False, True])
 def test_parameters_in_any_layout_changed_in_place(labels):
     """What is copied because kernels cannot read it as it is, is copied anew in each call."""

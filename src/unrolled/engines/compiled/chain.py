@@ -86,7 +86,7 @@ class Chain:
         """Whether memory still holds these runs, and what a batch gives has their sizes and kinds."""
         for link in self.links:
             run = link.run
-            if memory[link.key].get(link.direction) is not run or not run.all_run:
+            if memory[link.key].get(link.direction) is not run or run.sequences.running is not None:
                 return False
             if run.shards != shares_for(run.m, run.work):
                 return False

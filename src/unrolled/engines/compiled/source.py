@@ -172,7 +172,7 @@ class Source:
         if ahead or loop or behind:
             yield from self._blocks(ahead, loop, behind)
         yield ""
-        yield "    # Sums over all steps: each core has its own rows of them."
+        yield "    # Sums over all steps: each core has its own tiles of them."
         yield "    if stop == T and sums > 0:"
         yield "        meet(ahead(counter, 16), shards)"
         yield "        totals(sums_at, sums, running, T, spares, places, shard, shards)"

@@ -1,13 +1,14 @@
 """Sums over all steps: Σ_t dz⟨t⟩ a⟨t−1⟩ᵀ as one product of all columns, Σ_t dz⟨t⟩, what labels pick.
 
-Both operands are packed, some hundred columns at a time: what one chain of additions adds up goes to the
-total then, for a chain of all columns would cost float32 a digit. Each core computes its own rows of the
-totals from all columns, so that a total does not depend on how many cores there are.
+The left operand is packed, some hundred columns at a time: what one chain of additions adds up goes to the
+total then, for a chain of all columns would cost float32 a digit. The right one is read where it is, if tiles may.
+Each core computes its own tiles of the totals from all columns, so that a total does not depend on how many
+cores there are.
 """
 
 from numba import njit
 
-from unrolled.engines.compiled.products import HIGH, WIDE, divided, sum_tiles
+from unrolled.engines.compiled.products import HIGH, WIDE, divided, part_of, sum_tiles
 from unrolled.engines.compiled.vectors import (
     ahead,
     everywhere,
@@ -77,7 +78,8 @@ def _add_columns(jobs, count, q, spares, places, more, shard, shards):
     own, packed = spares, ahead(spares, COLUMNS * WIDE * lanes_of(spares))
     left_at, right_at = ahead(places, 2 * COLUMNS), ahead(places, 3 * COLUMNS)
     packed_at = ahead(places, 4 * COLUMNS)
-    there, turn = -1, 0
+    there, done = -1, 0
+    begin, end = part_of(_work(jobs, count, lanes_of(spares)), shard, shards)
     for k in range(count):
         job = ahead(jobs, JOB * k)
         _put_places(job, places, q, left_at, right_at)
@@ -96,9 +98,10 @@ def _add_columns(jobs, count, q, spares, places, more, shard, shards):
                     there = number(job, 11)
                     _pack_right(job, right_at, q, packed, packed_at)
                 of, at = packed, packed_at
-            turn = _add_product(
-                left, n, left_at, of, at, n_right, q, total, step, more, own, turn, shard, shards
-            )
+            _add_product(
+                left, n, left_at, of, at, n_right, q, total, step, more, own, begin - done, end - done
+            )  # fmt: skip
+            done += _tiles_of(job, lanes_of(spares))
 
 
 @njit(error_model="numpy")
@@ -142,23 +145,41 @@ def _pack_left(left, i, n, width, places, count, to):
 
 
 @njit(error_model="numpy")
+def _tiles_of(job, lanes):
+    """How many tiles a product has, one register wide: what it takes of all the work."""
+    return (number(job, 3) + lanes - 1) // lanes * ((number(job, 7) + HIGH - 1) // HIGH)
+
+
+@njit(error_model="numpy")
+def _work(jobs, count, lanes):
+    """The same of all products."""
+    found = 0
+    for k in range(count):
+        job = ahead(jobs, JOB * k)
+        adds = number(job, 10) == LABELS and number(job, 7) > FEW
+        found += 0 if adds or number(job, 10) == SUM else _tiles_of(job, lanes)
+    return found
+
+
+@njit(error_model="numpy")
 def _add_product(
-    left, n_left, left_at, right, right_at, n_right, count, total, step, more, own, turn, shard, shards
+    left, n_left, left_at, right, right_at, n_right, count, total, step, more, own, begin, end
 ):  # fmt: skip
-    """Add to the panels of a product whose turn it is; return whose turn is next."""
-    L = lanes_of(left)
+    """Add to the tiles of a product that a core has: those of its work from `begin` to before `end`."""
+    L, tiles, done = lanes_of(left), (n_right + HIGH - 1) // HIGH, 0
     panels, least, wider = divided((n_left + L - 1) // L, WIDE)
-    begin = 0
+    at = 0
     for panel in range(panels):
         width = least + (panel < wider)
-        if turn % shards == shard:
-            _pack_left(left, begin * L, n_left, width, left_at, count, own)
-            for i in range(0, n_right, HIGH):
-                to = ahead(total, i * step + begin * L)
+        first_tile = max(0, (begin - done + width - 1) // width)
+        last_tile = min(tiles, (end - done + width - 1) // width)
+        if first_tile < last_tile:
+            _pack_left(left, at * L, n_left, width, left_at, count, own)
+            for i in range(first_tile * HIGH, last_tile * HIGH, HIGH):
+                to = ahead(total, i * step + at * L)
                 _tiles(width, ahead(right, i), right_at, own, count, to, step, more)
-        begin += width
-        turn += 1
-    return turn
+        at += width
+        done += tiles * width
 
 
 @njit(error_model="numpy")
