@@ -264,8 +264,8 @@ class Network:
         if found is None:
             batch = self.batch(X, given(Y), state, lengths, reduction, dropout_seed)
             found = self.run_batch(batch, inputs)
-            has_all = is_plain and bool(batch.share.all())
-            self._before = (reduction, batch) if has_all else None
+            again = is_plain and hasattr(self.engine, "Chain") and bool(batch.share.all())
+            self._before = (reduction, batch) if again else None
         return found
 
     def batch(

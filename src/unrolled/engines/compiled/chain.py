@@ -62,7 +62,7 @@ class Chain:
         self.names: frozenset[str] = frozenset()
         self.seen: list[tuple[str, Array, tuple[int, ...]]] = []
         self.table: tuple[int, int] | None = (
-            None  # of where these are, and how many numbers they have
+            None  # of where they are, and how many numbers each has
         )
 
     @classmethod
@@ -124,9 +124,8 @@ class Chain:
         for link in self.links:
             new = {n: given[n] for n in link.given if link.run.given.get(n) is not given[n]}
             forward = link.direction == _FORWARD
-            start = (
-                {s: state[full] for s, full in link.states.items()} if state and forward else None
-            )
+            starts = state if state and forward else {}
+            start = {s: starts[full] for s, full in link.states.items()} if starts else None
             link.run.prepare(None, new, start)
         for first, runs in self.alike:
             first.go(runs)
