@@ -35,17 +35,13 @@ from unrolled.threads import shares_for
 Array = Any
 Together = tuple[Array, list[Array]]
 _ROWS, _MANY_ROWS = 32, 64  # of a block of steps, with a loop over them and without one
-_ODD = (
-    8  # registers from which on a row has an odd number of them: else rows meet in one cache line
-)
+_ODD = 8  # registers from which on a row has an odd number of them: else rows meet in the cache
 _LARGE = 1 << 16  # numbers of a total from which on it is not copied
 _AT_ONCE = 1 << 33  # multiplications that are done without hearing Ctrl-C: some tenths of a second
 _HANDED_ON = {"a", "e", "dx", "da_y", "dy_hat"}
 _FAR = 1_500_000  # bytes of weights that a core reads at each step
 _COUNTERS = 64
-_SELDOM = (
-    2  # columns up to which packing weights takes longer than multiplying with them where they are
-)
+_SELDOM = 2  # columns up to which weights are read where they are: to pack them takes longer
 _LINE = 64  # bytes
 
 
@@ -81,9 +77,7 @@ class Run:
         self.views: dict[str, Array] = {}
         self.copies: dict[str, tuple[Array, Array]] = {}
         self.packs: Array = None
-        self.packed: dict[
-            Any, tuple[int, Array]
-        ] = {}  # by what is packed: its panel, and the room for it
+        self.packed: dict[Any, tuple[int, Array]] = {}  # panel, and room, of what is packed
         self.at_zero = False
         self.own: Mapping[str, Array] = {}
         self.work = self._work()
