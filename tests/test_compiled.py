@@ -375,6 +375,21 @@ def test_steps_with_weights_in_any_order_changed_in_place(m, n_a, dtype):
         net.step(p.X[..., 0], state)
 
 
+@pytest.mark.parametrize("cell", ["gru_reset_after", "lstm"])
+def test_a_step_on_cores_that_share_columns(cell, cores, monkeypatch):
+    """Weights that are not packed have no panels to share: cores share the sequences, and meet."""
+    monkeypatch.setattr(compiled, "_FAR", 0)
+    p = problem(cell, T=1, m=2, n_a=150, n_x=40, n_y=5)
+    net, right = _on(p, "compiled"), _on(p, "reference")
+    state = None
+    for turn in range(40):
+        before = state
+        y_hat, state = net.step(p.X[..., 0] + turn / 40, before)
+        expected, after = right.step(p.X[..., 0] + turn / 40, before)
+        assert_close(y_hat, expected)
+        assert_close(state["a"], after["a"])
+
+
 def test_more_threads_than_there_are_boxes(monkeypatch):
     monkeypatch.setattr(threads, "_LEAST", 0)
     with threads.limited(100_000):

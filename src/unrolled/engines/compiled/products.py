@@ -88,15 +88,17 @@ def product(a, a_at, b, shape, c, c_at, rows, more, share, shares, turned):
     """C = A B, or C += A B with `more`, for A (rows, parts · k), each part of a row `part` numbers behind the one
     before, and B packed (parts · k, wide · LANES) in panels at most `panel` registers wide: LONG for single rows,
     else WIDE. `shape` has k, parts, part, wide and panel; a panel UNPACKED says that B is not packed: instead of
-    it there are the jobs, as many as parts, by which it would be. Of the panels only those of a share; `turned`: the last
-    one first, as every other step of a loop does, for what was read last is still in the nearest cache.
+    it there are the jobs, as many as parts, by which it would be. Of the panels, or of the rows then, only those of
+    a share; `turned`: the last panel first, as every other step of a loop does, for what was read last is still in
+    the nearest cache.
     """
     L, k, parts, part = lanes_of(b), number(shape, 0), number(shape, 1), number(shape, 2)
     wide, panel = number(shape, 3), number(shape, 4)
     if panel == UNPACKED:
-        for q in range(rows):
+        first_row, end = part_of(rows, share, shares)
+        for q in range(first_row, end):
             of, to = ahead(a, number(a_at, q)), ahead(c, number(c_at, q))
-            _from_where_it_is(of, pointer(place_of(b), 0), number(shape, 1), to, more != 0)
+            _from_where_it_is(of, pointer(place_of(b), 0), parts, to, more != 0)
         return
     panels, least, wider = divided(wide, panel)
     first_one, end = part_of(panels, share, shares)
