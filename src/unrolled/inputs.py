@@ -61,7 +61,7 @@ def check_parameters(parameters: Mapping[str, Array], net: Architecture, dtype: 
         for name, shape in net.shapes.items():
             value = parameters[name]
             right = type(value) is np.ndarray and value.dtype == dtype and value.shape == shape
-            if not (right and sum_is_finite(value)):
+            if not (right and _sum_is_finite(value)):
                 _check_parameter(name, value, net, dtype)
 
 
@@ -101,21 +101,24 @@ def make_batch(
     return batch if over is None else batch.sorted_by_length(last + 1)
 
 
-def batch_alike(before: Batch, X: Any, Y: Any) -> Batch | None:
-    """Return the batch of what came, where it is of the kind of the one `before`, with all labels there as
-    targets, and its numbers are right; None where each array has to be looked at by itself.
+@np.errstate(over="ignore", invalid="ignore")
+def batch_alike(before: Batch | None, X: Any, Y: Any, reduction: Any) -> Batch | None:
+    """Return the batch of what came, to start at 0, where X and Y are of the kind of those `before`, with all labels
+    there as targets, and their numbers are right; None where each array has to be looked at by itself.
     """
-    if type(before.Y) is not OneHot or before.lengths is not None or before.dropped:
+    if before is None or type(before.Y) is not OneHot:
         return None
     X, Y = _alike(before.X, X), _alike(before.Y, Y)
     if X is None or Y is None:
         return None
-    return Batch(X, before.state, Y, before.share, before.many_to_one)
+    _check_reduction(reduction)
+    return Batch(X, before.state, Y, _even_share(Y.labels.shape, reduction, Y.dtype))
 
 
-def step_alike(before: Batch, x: Array, state: Any) -> Batch | None:
+@np.errstate(over="ignore", invalid="ignore")
+def step_alike(before: Batch | None, x: Array, state: Any) -> Batch | None:
     """Return the batch of one step, where x and the state are of the kind of the step `before`; else None."""
-    if type(state) is not dict or state.keys() != before.state.keys():
+    if before is None or type(state) is not dict or state.keys() != before.state.keys():
         return None
     X = _alike(before.X, x)
     found = {name: _alike(seen, state[name]) for name, seen in before.state.items()}
@@ -131,11 +134,9 @@ def _alike(before: Array, value: Any) -> Any:
     value = np.asfortranarray(value)
     if type(before) is not OneHot:
         same = value.shape == before.shape and value.dtype == before.dtype
-        return value if same and sum_is_finite(value) else None
+        return value if same and _sum_is_finite(value) else None
     n, shape = before.shape[0], before.shape[1:]
-    if (
-        value.shape != shape or value.dtype != np.intp or n in shape
-    ):  # these may be columns, or rows
+    if value.shape != shape or value.dtype != np.intp or n in shape:  # n: maybe columns, or rows
         return None
     in_range = np.maximum.reduce(value.view(np.uintp), axis=None) < n  # −1 would be large
     return OneHot(value, n, before.dtype) if in_range else None
@@ -347,15 +348,19 @@ def _check_one_hot(Y: Array) -> None:
 
 def _share(has_target: Array, reduction: str, dtype: Any) -> Array:
     """Return what each target counts in the loss, (m, T)."""
-    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
-        raise UnrolledError(
-            f"reduction is {reduction!r}: expected {', '.join(map(repr, REDUCTIONS))}"
-        )
+    _check_reduction(reduction)
     if has_target.all():
         return _even_share(has_target.shape, reduction, dtype)
     if not has_target.any():
         raise UnrolledError("Y has no target: every label is −1, or every one-hot column is zero")
     return np.asfortranarray((has_target / _divisor(has_target, reduction)).astype(dtype)[None])
+
+
+def _check_reduction(reduction: Any) -> None:
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
+        raise UnrolledError(
+            f"reduction is {reduction!r}: expected {', '.join(map(repr, REDUCTIONS))}"
+        )
 
 
 def _divisor(has_target: Array, reduction: str) -> int:
@@ -449,7 +454,7 @@ def _check_shape(name: str, value: Array, axes: Shape, sizes: Sizes) -> None:
 
 def _check_finite(name: str, value: Array, axes: Shape) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
-        if sum_is_finite(value):
+        if _sum_is_finite(value):
             return
     if not np.isfinite(value).all():
         where = np.argwhere(~np.isfinite(value))[0]
@@ -458,7 +463,7 @@ def _check_finite(name: str, value: Array, axes: Shape) -> None:
         )
 
 
-def sum_is_finite(value: Array) -> bool:
+def _sum_is_finite(value: Array) -> bool:
     """Whether all numbers are finite, seen in one pass; False, too, where a sum of them overflows."""
     if value.size > _FEW:
         return math.isfinite(np.add.reduce(value, axis=None))

@@ -21,7 +21,6 @@ from unrolled.inputs import (
     make_batch,
     make_upstream,
     step_alike,
-    sum_is_finite,
 )  # fmt: skip
 from unrolled.parameters import Parameters
 from unrolled.tape import Tape
@@ -32,6 +31,7 @@ from unrolled.unrolling import (
     chain_for,
     is_straight,
     remember,
+    remembered,
 )  # fmt: skip
 
 Array = Any
@@ -85,7 +85,6 @@ class Network:
         chosen_engine(engine)  # said at once where it cannot be had
         self.parameters = initial_parameters(self.architecture, self.seed, self.dtype)
         self._memory: dict[str, list[Memory]] = {}
-        self._before: tuple[str, Batch] | None = None  # the last plain call's reduction and batch
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -129,7 +128,7 @@ class Network:
         """The same network with other parameters; the cell is not read from its file again."""
         other = object.__new__(Network)
         other.__dict__ |= self.__dict__ | {
-            "dtype": dtype, "parameters": Parameters(parameters), "_memory": {}, "_before": None,
+            "dtype": dtype, "parameters": Parameters(parameters), "_memory": {},
         }  # fmt: skip
         return other
 
@@ -195,20 +194,18 @@ class Network:
 
     def _step(self, X: Array, state: Any, memory: Memory) -> tuple[Array, dict[str, Array]]:
         """Run one step, again with what the engine holds of the step before it, where it is like that."""
-        before = memory.get("before", {}).get("step")
-        batch = step_alike(before, X, state) if before else None
+        batch = step_alike(remembered(memory), X, state)
         chain = chain_for(batch, memory) if batch else None
         if batch and chain and chain.knows(self.parameters):
             _, final, _ = chain.run(self.parameters, batch, batch.state)
             y_hat = chain.made("y_hat")[:, :, 0]
             # Parameters that were changed in place are looked at only where something came of it.
-            if not sum_is_finite(y_hat):
+            if not np.isfinite(y_hat).all():
                 check_parameters(self.parameters, self.architecture, self.dtype)
             return y_hat, final
         batch = self._batch(X, state, None)
         run = self._unrolled(self.engine, batch, _PREDICTION, memory=memory)
         remember(self.architecture, self.engine, self.parameters, batch, memory, back=False)
-        memory["before"] = {"step": batch}
         return np.array(run.kept["head"].arrays["y_hat"][:, :, 0], order="F"), run.state
 
     def loss(
@@ -261,12 +258,10 @@ class Network:
         """As `loss_and_gradients`, with the final state between them: what training carries on."""
         is_plain = state is lengths is dropout_seed is None and not inputs
         found = self._run_alike(X, Y, reduction) if is_plain else None
-        if found is None:
-            batch = self.batch(X, given(Y), state, lengths, reduction, dropout_seed)
-            found = self.run_batch(batch, inputs)
-            again = is_plain and hasattr(self.engine, "Chain") and bool(batch.share.all())
-            self._before = (reduction, batch) if again else None
-        return found
+        if found is not None:
+            return found
+        batch = self.batch(X, given(Y), state, lengths, reduction, dropout_seed)
+        return self.run_batch(batch, inputs)
 
     def batch(
         self, X: Array, Y: Array = None, state: Any = None, lengths: Any = None,
@@ -295,25 +290,23 @@ class Network:
                 run = self._unrolled(self.engine, batch, keep, memory=memory)
                 _, gradients = run.backward({}, frozenset(), inputs)
                 loss, state = run.loss, run.state
-                if not inputs:
+                if straight:
                     remember(
                         self.architecture, self.engine, self.parameters, batch, memory, back=True
                     )
             final = {name: batch.as_given(value) for name, value in state.items()}
             return float(loss), final, self._chosen(batch, gradients, inputs)
 
-    def _run_alike(self, X: Array, Y: Array, reduction: str) -> Any:
+    def _run_alike(
+        self, X: Array, Y: Array, reduction: str
+    ) -> tuple[float, dict[str, Array], dict[str, Array]] | None:
         """The same of a batch like the one before it; None where it is not, or something is wrong with it."""
-        if self._before is None or self._before[0] != reduction:
-            return None
-        batch = batch_alike(self._before[1], X, Y)
-        if batch is None:
-            return None
         with self._buffers() as memory:
-            chain = chain_for(batch, memory)
-            if not (chain and chain.knows(self.parameters) and chain.finds_finite()):
+            batch = batch_alike(remembered(memory), X, Y, reduction)
+            chain = chain_for(batch, memory) if batch else None
+            if not (batch and chain and chain.knows(self.parameters) and chain.finds_finite()):
                 return None
-            loss, state, gradients = chain.run(self.parameters, batch, None)
+            loss, state, gradients = chain.run(self.parameters, batch, {})
         return float(loss), state, self._chosen(batch, gradients, inputs=False)
 
     def backward(

@@ -304,19 +304,25 @@ def chain_for(batch: Batch, memory: Memory) -> Any:
     return chain if chain is not None and chain.fits(memory, batch) else None
 
 
+def remembered(memory: Memory) -> Batch | None:
+    """Return the batch that `chain_for` has runs for, if there is one: another like it goes the same way."""
+    return memory.get("chain", {}).get("batch")
+
+
 def remember(
     architecture: Architecture, engine: ModuleType, parameters: Mapping[str, Array], batch: Batch,
     memory: Memory, back: bool,
 ) -> None:  # fmt: skip
-    """Let `chain_for` have what has just been run, forward and, if it was, `back`."""
+    """Let `chain_for` have what has just been run of a batch that is straight, forward and, if it was, `back`."""
     chain = getattr(engine, "Chain", None)
-    if chain is None or not is_straight(architecture, batch):
+    if chain is None:
         return
     keys = ["embedding"] if architecture.embedding else []
     keys += [*(sweep.prefix for sweep in architecture.every_sweep), "head"]
     given = {"head": ["y", "omega"], keys[0]: ["x"]} if batch.Y is not None else {keys[0]: ["x"]}
     prefixes = {key: _prefix(key) for key in keys}
-    memory["chain"] = {"runs": chain.of_memory(keys, prefixes, given, memory, parameters, back)}
+    runs = chain.of_memory(keys, prefixes, given, memory, parameters, back)
+    memory["chain"] = {"runs": runs, "batch": batch}
 
 
 def is_straight(architecture: Architecture, batch: Batch) -> bool:

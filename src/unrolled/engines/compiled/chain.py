@@ -61,9 +61,7 @@ class Chain:
         self.alike = [(runs[0], together(runs)) for runs in groups]
         self.names: frozenset[str] = frozenset()
         self.seen: list[tuple[str, Array, tuple[int, ...]]] = []
-        self.table: tuple[int, int] | None = (
-            None  # of where they are, and how many numbers each has
-        )
+        self.table: tuple[int, int] | None = None  # where each is, and how many numbers it has
 
     @classmethod
     def of_memory(
@@ -115,17 +113,15 @@ class Chain:
         )
 
     def run(
-        self, parameters: Mapping[str, Array], batch: Batch, state: Mapping[str, Array] | None
+        self, parameters: Mapping[str, Array], batch: Batch, state: Mapping[str, Array]
     ) -> Found:
-        """Run it all, from `state`, or zeros; return the loss, the final state, and all gradients."""
+        """Run it all, from `state`, or from 0 where that is empty; return the loss, the final state, and all gradients."""
         if not self._same(parameters):
             self._put_parameters(parameters)
         given = _given(batch)
         for link in self.links:
             new = {n: given[n] for n in link.given if link.run.given.get(n) is not given[n]}
-            forward = link.direction == _FORWARD
-            starts = state if state and forward else {}
-            start = {s: starts[full] for s, full in link.states.items()} if starts else None
+            start = {s: state[full] for s, full in link.states.items()} if state else {}
             link.run.prepare(None, new, start)
         for first, runs in self.alike:
             first.go(runs)
@@ -140,6 +136,8 @@ class Chain:
 
     def _put_parameters(self, parameters: Mapping[str, Array]) -> None:
         """Let all runs have these parameters, and remember them."""
+        from unrolled.engines.compiled.conducting import address_of
+
         for link in self.links:
             own = {name: parameters[full] for name, full in link.parameters.items()}
             link.run.put_parameters(own)
@@ -147,8 +145,8 @@ class Chain:
         self.seen = [(name, array, array.shape) for name, array in parameters.items()]
         arrays = [array for _, array, _ in self.seen]
         in_one_piece = all(a.flags.c_contiguous or a.flags.f_contiguous for a in arrays)
-        self.places = np.array([[a.ctypes.data, a.size] for a in arrays], np.int64)
-        self.table = (self.places.ctypes.data, len(arrays)) if in_one_piece else None
+        self.places = np.array([[address_of(a), a.size] for a in arrays], np.int64)
+        self.table = (address_of(self.places), len(arrays)) if in_one_piece else None
 
 
 def _given(batch: Batch) -> dict[str, Array]:

@@ -250,10 +250,10 @@ class Run:
 
     def prepare(
         self, parameters: Mapping[str, Array] | None, new: Mapping[str, Array],
-        start: Mapping[str, Array] | None,
+        start: Mapping[str, Array | None],
     ) -> None:  # fmt: skip
-        """Make it ready, with only what is `new` of what is given, and states that start at `start`, or 0; None:
-        the parameters are the same arrays.
+        """Make it ready, with only what is `new` of what is given, and states that start at `start`, or 0 where that
+        has none; parameters that are None are the same arrays.
         """
         if parameters is not None or self.program.schedule.constants:
             self.put_parameters(self.own if parameters is None else parameters)
@@ -372,15 +372,16 @@ class Run:
 
     # states
 
-    def _begin(self, start: Mapping[str, Array] | None) -> None:
+    def _begin(self, start: Mapping[str, Array | None]) -> None:
         """Put the states before the first step, or the gradients of the last ones, in their places."""
         forward, running = self.program.direction == "forward", self.sequences.running
         if running is not None:
             self._clear()
-        if start is None and forward and self.at_zero:
+        if not start and forward and self.at_zero:
             return  # no run writes there
         for key, name in self.program.schedule.carried.items():
-            value = 0 if start is None or start[name] is None else start[name].T
+            given = start.get(name)
+            value = 0 if given is None else given.T
             if not forward:
                 self.buffers[key][0][:, self.columns[key]] = value
                 continue
@@ -388,7 +389,7 @@ class Run:
             buffer[self.T if self.sequences.reverse else 0][:, columns] = value
             if running is not None and self.sequences.reverse:
                 buffer[self.sequences.lengths, np.arange(self.m), columns] = value
-        self.at_zero = start is None and running is None
+        self.at_zero = not start and running is None
 
     def _clear(self) -> None:
         """Put 0 where sequences are over, in what is handed on: gradients are 0 there, and states finite."""

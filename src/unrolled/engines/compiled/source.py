@@ -53,9 +53,7 @@ class Source:
         self.addresses: list[Any] = [("table", name) for name in _TABLES]
         self.numbers: list[Any] = list(_FIXED)
         self.packed: list[tuple[tuple[str, ...], bool]] = []
-        self.operands: dict[
-            Any, str
-        ] = {}  # by what is packed: what it is multiplied with, or the first of them
+        self.operands: dict[Any, str] = {}  # the first that each of these is multiplied with
         self.listed: list[str] = []  # what has a list of places: buffers, by a name, and givens
         self.words: dict[str, str] = {}
         self.packed_words: dict[Any, str] = {}
@@ -323,12 +321,9 @@ class _Rows:
         passes: list[list[str]] = []
         for k, made in enumerate(self.passes.passes):
             self.at, self.keys, self.here = k, {}, set[str]()
-            passes.append(list(self._pass(made)))
-            found = [
-                f"i_{self.source.word(key)} = number(at_{self.source.word(key)}, q)"
-                for key in self.keys
-            ]
-            passes[-1] = [*found, *passes[-1]]
+            body = list(self._pass(made))
+            words = map(self.source.word, self.keys)
+            passes.append([*(f"i_{word} = number(at_{word}, q)" for word in words), *body])
         for variable, k in self.waiting.items():
             passes[self.made_in[variable]].append(
                 f"put_number(spares, {k} * room + q, first_of({variable}))"
